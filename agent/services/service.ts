@@ -147,6 +147,6 @@ export interface Driver<S extends ServiceName = ServiceName> {
   /** Unit names, best first; the first that is installed is taken. */
   readonly units: readonly string[]
   /** Everything wanted so far, given what was seen; asked again until it wants nothing new. */
-  inputs(seen: Seen): readonly Input[]
+  inputs(seen: Seen, context: DriverContext): readonly Input[]
   compile(tls: ServiceTlsOf<S>, seen: Seen, context: DriverContext): Compilation
 }

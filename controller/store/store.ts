@@ -7,8 +7,8 @@
 // the epoch unless a name says `controllerTime`.
 
 import type { Labels, Names, Reason } from '../../shared/contract/schema.ts'
-import type { DesiredState } from '../../shared/contract/desired-state.ts'
-import type { Report } from '../../shared/contract/report.ts'
+import type { DesiredContent, DesiredState } from '../../shared/contract/desired-state.ts'
+import type { Report, ServiceReport } from '../../shared/contract/report.ts'
 import type { ServiceName } from '../../shared/contract/service.ts'
 import type { RolloutEvent, Rollout, RolloutPlan } from '../rollout/rollout.ts'
 
@@ -144,12 +144,19 @@ export interface DesiredRecord {
   readonly revision: number | undefined
 }
 
+export interface PublishedContent {
+  readonly content: DesiredContent
+  readonly revision: number | undefined
+}
+
 export interface DesiredStates {
   get(node: string): Promise<DesiredRecord | undefined>
   /** Fails with `generation-conflict` unless the generation is above every one this node ever had. */
   put(record: DesiredRecord): Promise<void>
   /** The highest generation this node ever had, 0 for none. Survives removal of nodes of the same name. */
   highestGeneration(node: string): Promise<number>
+  /** A content that this node has or had, by its digest, and the revision it last came from. */
+  published(node: string, contentDigest: string): Promise<PublishedContent | undefined>
 }
 
 export interface ReportRecord {
@@ -186,8 +193,27 @@ export interface Leaves {
   listByNode(node: string): Promise<readonly LeafRecord[]>
 }
 
+/** What the store knows of a node of a rollout: the part that deciding needs, read at once. */
+export interface RolloutMember {
+  readonly node: string
+  readonly enrolledAtMs: number | undefined
+  readonly seenAtMs: number | undefined
+  readonly desired: Pick<DesiredState, 'generation' | 'digest' | 'contentDigest'> | undefined
+  /** As `DesiredStates.highestGeneration`. */
+  readonly highestGeneration: number
+  readonly report: ReportExcerpt | undefined
+}
+
+export type ReportExcerpt = Pick<Report, 'observedGeneration' | 'observedDigest' | 'problem'> & {
+  readonly receivedAtMs: number
+  readonly services: readonly Pick<ServiceReport, 'service' | 'outcome' | 'reason' | 'activations'>[]
+}
+
 export interface Rollouts {
-  /** Stores the plan and the first events (version 0). */
+  /**
+   * Stores the plan and the first events (version 0). Fails with `overlapping-rollout` when a node of
+   * the plan is in a rollout that has not ended.
+   */
   insert(rollout: { readonly id: string; readonly plan: RolloutPlan; readonly events: readonly RolloutEvent[]; readonly atMs: number }): Promise<Rollout>
   get(id: string): Promise<Rollout | undefined>
   /** Newest first. */
@@ -195,6 +221,8 @@ export interface Rollouts {
   /** Rollouts that have not ended. */
   active(): Promise<readonly Rollout[]>
   events(id: string, page: { readonly after: number; readonly limit: number }): Promise<readonly { readonly version: number; readonly atMs: number; readonly event: RolloutEvent }[]>
+  /** The nodes of a rollout that are still in the fleet, in plan order. */
+  members(id: string): Promise<readonly RolloutMember[]>
   /**
    * Appends with an expected version; throws `version-conflict` (retryable) when somebody was first.
    * The folded state is stored with it. Each event is also an audit entry.

@@ -57,7 +57,8 @@ export function oidOf(value: DerValue): string {
     if (byte < 0x80) {
       arcs.push(arc)
       arc = 0
-    } else if (index === value.content.length - 1) throw malformed('has a truncated object identifier')
+    } else if (index === value.content.length - 1)
+      throw malformed('has a truncated object identifier')
   }
   const [first = 0, ...rest] = arcs
   const root = Math.min(Math.floor(first / 40), 2)

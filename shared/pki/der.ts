@@ -94,7 +94,10 @@ export function bmp(text: string): Der {
 export function context(tag: number, bytes: Uint8Array): Der {
   // forge looks at the type number without the class: 2 would be minimized as an INTEGER if it
   // began with a zero byte, 30 would be taken for UTF-16.
-  assert(tag >= 0 && tag < 30 && !(tag === 2 && bytes[0] === 0), `context tag ${tag} is not encodable`)
+  assert(
+    tag >= 0 && tag < 30 && !(tag === 2 && bytes[0] === 0),
+    `context tag ${tag} is not encodable`,
+  )
   return asn1.create(CONTEXT, tag, false, binary(bytes))
 }
 
@@ -140,7 +143,7 @@ function magnitude(value: number | Uint8Array): Uint8Array {
 }
 
 function ascii(text: string): string {
-  assert([...text].every(character => character >= ' ' && character <= '~'), 'text is not ASCII')
+  assert(/^[\x20-\x7e]*$/.test(text), 'text is not ASCII')
   return text
 }
 

@@ -49,7 +49,11 @@ export interface CertificateDetails {
   readonly subject: Buffer
   readonly isSubjectEmpty: boolean
   readonly basicConstraints:
-    | { readonly isCa: boolean; readonly pathLength: number | undefined; readonly isCritical: boolean }
+    | {
+        readonly isCa: boolean
+        readonly pathLength: number | undefined
+        readonly isCritical: boolean
+      }
     | undefined
   /** Bit numbers; undefined where the extension is absent, which allows everything. */
   readonly keyUsage: { readonly bits: readonly number[]; readonly isCritical: boolean } | undefined
@@ -94,7 +98,10 @@ function readCertificate(der: Uint8Array): CertificateDetails {
     subject: subjectName.bytes,
     isSubjectEmpty: subjectName.children.length === 0,
     basicConstraints: read(find(OID.basicConstraints), readBasicConstraints),
-    keyUsage: read(find(OID.keyUsage), (value, isCritical) => ({ bits: bitsOf(value), isCritical })),
+    keyUsage: read(find(OID.keyUsage), (value, isCritical) => ({
+      bits: bitsOf(value),
+      isCritical,
+    })),
     extendedKeyUsage: read(find(OID.extendedKeyUsage), value =>
       expectTag(value, TAG.sequence).children.map(oidOf),
     ),

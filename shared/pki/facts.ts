@@ -27,7 +27,9 @@ export interface CertificateFacts {
 }
 
 /** Throws `certificate-unparsable`. */
-export function certificateFacts(certificate: string | Uint8Array | X509Certificate): CertificateFacts {
+export function certificateFacts(
+  certificate: string | Uint8Array | X509Certificate,
+): CertificateFacts {
   const x509 =
     typeof certificate === 'string' || certificate instanceof Uint8Array
       ? parseCertificate(certificate)
@@ -56,7 +58,7 @@ export function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.subject === certificate.issuer && isSignedBy(certificate, certificate)
 }
 
-/** The name of the issuer, its key identifier and the signature agree. Says nothing about rights and dates. */
+/** The name of the issuer and the signature agree. Says nothing about rights and dates. */
 export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   if (certificate.issuer !== issuer.subject) return false
   try {

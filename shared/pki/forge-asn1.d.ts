@@ -13,7 +13,12 @@ declare module 'node-forge/lib/asn1.js' {
   }
 
   const asn1: {
-    create(tagClass: number, type: number, constructed: boolean, value: string | Asn1Value[]): Asn1Value
+    create(
+      tagClass: number,
+      type: number,
+      constructed: boolean,
+      value: string | Asn1Value[],
+    ): Asn1Value
     toDer(value: Asn1Value): ByteBuffer
     fromDer(
       bytes: string,

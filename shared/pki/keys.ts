@@ -1,11 +1,6 @@
 // Private and public keys: making them, naming them, judging them. All of it by node:crypto.
 
-import {
-  type KeyObject,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair,
-} from 'node:crypto'
+import { type KeyObject, createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { KeyType } from '../contract/service.ts'
 import { sha256 } from '../digest.ts'
@@ -94,26 +89,24 @@ const RSA_EXPONENT_MAX = 2n ** 31n - 1n
 
 /** Why a key must not be used for a service, or undefined when nothing is wrong with it. */
 export function weakKeyReason(publicKey: KeyObject): PkiReason | undefined {
-  const details = publicKey.asymmetricKeyDetails ?? {}
-  switch (publicKey.asymmetricKeyType) {
-    case 'ec':
-      return CURVE_NAMES.has(details.namedCurve ?? '')
-        ? undefined
-        : weak(`curve ${details.namedCurve ?? 'without a name'} is not P-256, P-384 or P-521`)
-    case 'rsa':
-      return weakRsaReason(publicKey)
-    case undefined:
-      return weak('key has no known type')
-    default:
-      return weak(`keys of type ${publicKey.asymmetricKeyType} are not understood by all products`)
-  }
+  const type = publicKey.asymmetricKeyType
+  if (type === 'rsa') return weakRsaReason(publicKey)
+  if (type !== 'ec') return weak(`keys of type ${type} are not understood by all products`)
+  const { namedCurve = '' } = publicKey.asymmetricKeyDetails ?? {}
+  return CURVE_NAMES.has(namedCurve) ? undefined : weak('curve is not P-256, P-384 or P-521')
 }
 
 function weakRsaReason(publicKey: KeyObject): PkiReason | undefined {
   const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails ?? {}
-  if (modulusLength < RSA_BITS_MIN) return weak(`RSA key has ${modulusLength} bits, fewer than ${RSA_BITS_MIN}`)
-  if (modulusLength > RSA_BITS_MAX) return weak(`RSA key has ${modulusLength} bits, more than ${RSA_BITS_MAX}`)
-  if (publicExponent < RSA_EXPONENT_MIN || publicExponent > RSA_EXPONENT_MAX || publicExponent % 2n === 0n)
+  if (modulusLength < RSA_BITS_MIN)
+    return weak(`RSA key has ${modulusLength} bits, fewer than ${RSA_BITS_MIN}`)
+  if (modulusLength > RSA_BITS_MAX)
+    return weak(`RSA key has ${modulusLength} bits, more than ${RSA_BITS_MAX}`)
+  if (
+    publicExponent < RSA_EXPONENT_MIN ||
+    publicExponent > RSA_EXPONENT_MAX ||
+    publicExponent % 2n === 0n
+  )
     return weak(`RSA key has the exponent ${publicExponent}`)
   const modulus = modulusOf(publicKey)
   if (modulus % 2n === 0n) return weak('RSA key has an even modulus')
@@ -129,7 +122,23 @@ function modulusOf(publicKey: KeyObject): bigint {
 // CVE-2017-15361: the primes of the faulty library are powers of 65537 modulo many small primes, and
 // so is their product. An honest modulus passes as one by chance once in 10^8 (detector of CRoCS).
 const ROCA_PRIMES = [
-  11n, 13n, 17n, 19n, 37n, 53n, 61n, 71n, 73n, 79n, 97n, 103n, 107n, 109n, 127n, 151n, 157n,
+  11n,
+  13n,
+  17n,
+  19n,
+  37n,
+  53n,
+  61n,
+  71n,
+  73n,
+  79n,
+  97n,
+  103n,
+  107n,
+  109n,
+  127n,
+  151n,
+  157n,
 ] as const
 
 function hasRocaFingerprint(modulus: bigint): boolean {

@@ -25,13 +25,15 @@ export function normalizeDnsName(name: string, options: NameOptions): string {
   const labels = host.split('.')
   const full = isWildcard ? `*.${host}` : host
 
-  if (full.length > NAME_LENGTH_MAX) throw invalid(name, `is longer than ${NAME_LENGTH_MAX} characters`)
+  if (full.length > NAME_LENGTH_MAX)
+    throw invalid(name, `is longer than ${NAME_LENGTH_MAX} characters`)
   for (const label of labels) checkLabel(name, label)
   // A resolver takes a name with a numeric last label for an IPv4 address, in several spellings.
   if (isIP(host) !== 0 || /^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? ''))
     throw invalid(name, 'looks like an IP address')
   // OpenSSL and Node match no wildcard in front of a single label.
-  if (isWildcard && labels.length < 2) throw invalid(name, 'is a wildcard for a whole top-level zone')
+  if (isWildcard && labels.length < 2)
+    throw invalid(name, 'is a wildcard for a whole top-level zone')
   return full
 }
 
@@ -71,7 +73,10 @@ export function nameMatches(pattern: string, name: string): boolean {
 }
 
 /** Wanted names that a certificate with the names `offered` does not cover. */
-export function missingNames(offered: CertificateNames, wanted: CertificateNames): readonly string[] {
+export function missingNames(
+  offered: CertificateNames,
+  wanted: CertificateNames,
+): readonly string[] {
   const addresses = new Set(offered.ip)
   return [
     ...wanted.dns.filter(name => !offered.dns.some(pattern => coversName(pattern, name))),
@@ -81,7 +86,9 @@ export function missingNames(offered: CertificateNames, wanted: CertificateNames
 
 // A wanted wildcard needs that very wildcard.
 function coversName(pattern: string, name: string): boolean {
-  return name.includes('*') ? pattern.toLowerCase() === name.toLowerCase() : nameMatches(pattern, name)
+  return name.includes('*')
+    ? pattern.toLowerCase() === name.toLowerCase()
+    : nameMatches(pattern, name)
 }
 
 /** The 4 or 16 bytes of an address as they stand in a certificate. Throws `name-invalid`. */
@@ -114,7 +121,7 @@ function ipv6Bytes(address: string): Buffer {
   const [head = '', tail] = text.split('::')
   const left = groupsOf(head)
   const right = tail === undefined ? [] : groupsOf(tail)
-  const zeros = new Array<number>(8 - left.length - right.length).fill(0)
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => 0)
   const bytes = Buffer.alloc(16)
   for (const [index, group] of [...left, ...zeros, ...right].entries())
     bytes.writeUInt16BE(group, index * 2)
@@ -128,7 +135,8 @@ function groupsOf(text: string): readonly number[] {
 // ASCII is not sent through domainToASCII, which would decode percent signs and turn 0x7f.1 into an address.
 function toAscii(name: string): string {
   if (/^[\x20-\x7e]*$/.test(name)) return name.toLowerCase()
-  if ([...name].some(character => character <= ' ' || character === '\x7f' || character === '%'))
+  // Blanks and control characters, which the conversion might drop, and percent signs.
+  if (/[^\x21-\uffff]|[\x7f%]/.test(name))
     throw invalid(name, 'has characters that no name may have')
   const ascii = domainToASCII(name)
   if (ascii === '') throw invalid(name, 'is not an international domain name')

@@ -13,13 +13,17 @@ const CERTIFICATES_MAX = 1024
 
 /** Every certificate of a text, each as PEM of its own in canonical form; whatever stands between them is left out. */
 export function splitPemCertificates(text: string): readonly string[] {
+  return splitDerCertificates(text).map(der => pemOf(der))
+}
+
+function splitDerCertificates(text: string): readonly Buffer[] {
   if (text.length > PEM_CHARACTERS_MAX) throw unparsable('text of certificates is too large')
-  const certificates: string[] = []
+  const certificates: Buffer[] = []
   let position = text.indexOf(BEGIN)
   while (position !== -1) {
     const end = text.indexOf(END, position)
     if (end === -1) throw unparsable('certificate has no end line')
-    certificates.push(pemOf(decode(text.slice(position + BEGIN.length, end))))
+    certificates.push(decode(text.slice(position + BEGIN.length, end)))
     if (certificates.length > CERTIFICATES_MAX) throw unparsable('text holds too many certificates')
     position = text.indexOf(BEGIN, end)
   }
@@ -37,6 +41,17 @@ export function pemOf(der: Uint8Array, label = 'CERTIFICATE'): string {
 export function parseCertificate(pemOrDer: string | Uint8Array): X509Certificate {
   const der = typeof pemOrDer === 'string' ? onlyCertificate(pemOrDer) : pemOrDer
   if (der.length > DER_BYTES_MAX) throw unparsable('certificate is too large')
+  const certificate = parseDer(der)
+  // OpenSSL ignores what follows a certificate; nothing may travel there.
+  if (!certificate.raw.equals(der)) throw unparsable('certificate is followed by other bytes')
+  return certificate
+}
+
+export function unparsable(message: string, cause?: unknown): OperationalError {
+  return new OperationalError('certificate-unparsable', message, { cause })
+}
+
+function parseDer(der: Uint8Array): X509Certificate {
   try {
     return new X509Certificate(der)
   } catch (cause) {
@@ -44,12 +59,8 @@ export function parseCertificate(pemOrDer: string | Uint8Array): X509Certificate
   }
 }
 
-export function unparsable(message: string, cause?: unknown): OperationalError {
-  return new OperationalError('certificate-unparsable', message, { cause })
-}
-
-function onlyCertificate(text: string): string {
-  const [first, second] = splitPemCertificates(text)
+function onlyCertificate(text: string): Buffer {
+  const [first, second] = splitDerCertificates(text)
   if (first === undefined) throw unparsable('text holds no certificate')
   if (second !== undefined) throw unparsable('text holds several certificates where one belongs')
   return first

@@ -1,0 +1,160 @@
+// Where leaves come from. `internal` asks the controller, the others work on the node alone. What
+// they need from the node's own disk is named by the node's policy, never by the wire.
+
+import { createPrivateKey } from 'node:crypto'
+import { OperationalError, describeError } from '../shared/errors.ts'
+import { unreachable } from '../shared/assert.ts'
+import type { CertificateSpec, ServiceName, ServiceTls } from '../shared/contract/service.ts'
+import { buildCertificate, buildSelfSigned, validity } from '../shared/pki/certificate.ts'
+import { certificateFacts } from '../shared/pki/facts.ts'
+import { type KeyPair, parsePrivateKey, parsePublicKey } from '../shared/pki/keys.ts'
+import { normalizeNames } from '../shared/pki/names.ts'
+import { splitPemCertificates } from '../shared/pki/pem.ts'
+import type { CertificateProfile } from '../shared/pki/profile.ts'
+import { serialNumber } from '../shared/pki/random.ts'
+import { Secret } from '../shared/secret.ts'
+import type { Host } from './host.ts'
+import { type SourcePair, describePair } from './resources/material.ts'
+
+/** Local policy: paths on this node. */
+export interface LocalIssuers {
+  /** Issuer `files`: where the other tool places chain and key, by service. */
+  readonly files: Readonly<Partial<Record<ServiceName, PairPaths>>>
+  /** Issuer `local-ca`: a CA certificate and its key. */
+  readonly localCa: PairPaths | undefined
+}
+
+export interface PairPaths {
+  readonly certificate: string
+  readonly privateKey: string
+}
+
+export const NO_LOCAL_ISSUERS: LocalIssuers = { files: {}, localCa: undefined }
+
+/** Asks the controller for a leaf: chain as PEM. Undefined without a controller. */
+export type SignInternal = (request: { readonly service: ServiceName; readonly keys: KeyPair }) => Promise<string>
+
+type Note = (path: string) => Promise<void>
+
+/** CA certificates that come with the issuer rather than with the desired state. */
+export async function observeLocalTrust(host: Host, issuers: LocalIssuers, tls: ServiceTls, note: Note): Promise<readonly string[]> {
+  if (tls.certificate.issuer !== 'local-ca' || issuers.localCa === undefined) return []
+  await note(issuers.localCa.certificate)
+  const bytes = await host.files.read(issuers.localCa.certificate)
+  return bytes === undefined ? [] : splitPemCertificates(Buffer.from(bytes).toString('utf8'))
+}
+
+/** The pair of issuer `files`, judged. Undefined for other issuers. */
+export async function observeSource(host: Host, issuers: LocalIssuers, tls: ServiceTls, note: Note): Promise<SourcePair | undefined> {
+  if (tls.certificate.issuer !== 'files') return undefined
+  const paths = issuers.files[tls.service]
+  if (paths === undefined) {
+    const message = `issuer "files" needs to be told where the pair of ${tls.service} is, in this node's own configuration`
+    return { kind: 'unusable', reason: { code: 'source-not-configured', message } }
+  }
+  await note(paths.certificate)
+  await note(paths.privateKey)
+  try {
+    const { chain, key } = await readPair(host, paths)
+    const { facts, chainPem, problems } = describePair(chain, key)
+    const problem = problems[0]
+    if (problem !== undefined) return { kind: 'unusable', reason: problem }
+    return { kind: 'pair', chainPem, facts }
+  } catch (error) {
+    const code = error instanceof OperationalError ? error.code : 'source-unreadable'
+    return { kind: 'unusable', reason: { code, message: describeError(error) } }
+  }
+}
+
+export async function readPair(host: Host, paths: PairPaths): Promise<{ chain: Uint8Array; key: Uint8Array }> {
+  const chain = await host.files.read(paths.certificate)
+  const key = await host.files.read(paths.privateKey)
+  if (chain === undefined || key === undefined) {
+    const missing = chain === undefined ? paths.certificate : paths.privateKey
+    throw new OperationalError('source-missing', `could not find ${missing}`, {
+      hint: 'the tool that places it has not done so yet, or the path in the configuration is wrong',
+    })
+  }
+  return { chain, key }
+}
+
+export interface IssueRequest {
+  readonly service: ServiceName
+  readonly spec: CertificateSpec
+  readonly clientUse: boolean
+  readonly keys: KeyPair
+  readonly nowMs: number
+}
+
+/** Leaf and intermediates as PEM. Issuer `files` is not asked: its pair is taken over as it is. */
+export async function issueLeaf(
+  host: Host,
+  issuers: LocalIssuers,
+  signInternal: SignInternal | undefined,
+  request: IssueRequest,
+): Promise<string> {
+  const { spec, service, keys } = request
+  switch (spec.issuer) {
+    case 'internal':
+      if (signInternal === undefined) {
+        throw new OperationalError('issuer-unavailable', `could not get a certificate for ${service}: issuer "internal" needs a controller`, {
+          hint: 'use issuer self-signed, local-ca or files without a controller',
+        })
+      }
+      return signInternal({ service, keys })
+    case 'self-signed':
+      return selfSigned(host, request)
+    case 'local-ca':
+      return locallyIssued(host, issuers, request)
+    case 'files':
+      throw new OperationalError('issuer-unavailable', 'a pair placed by another tool cannot be issued')
+    default:
+      return unreachable(spec.issuer)
+  }
+}
+
+function profileOf({ spec, clientUse }: IssueRequest): CertificateProfile {
+  return { kind: 'server', names: normalizeNames(spec.names, { wildcard: true }), clientAuth: clientUse }
+}
+
+function selfSigned(host: Host, request: IssueRequest): string {
+  const { spec, keys, nowMs } = request
+  const dates = validity({ nowMs, lifetimeMs: spec.lifetimeMs, issuerNotAfterMs: Number.MAX_SAFE_INTEGER })
+  return buildSelfSigned({
+    subject: { commonName: commonName(spec) },
+    serial: serialNumber(host.random),
+    ...dates,
+    profile: profileOf(request),
+    key: parsePrivateKey(keys.privateKeyPem),
+  })
+}
+
+async function locallyIssued(host: Host, issuers: LocalIssuers, request: IssueRequest): Promise<string> {
+  const { spec, keys, nowMs, service } = request
+  if (issuers.localCa === undefined) {
+    throw new OperationalError('issuer-unavailable', `could not issue a certificate for ${service}: no local CA is configured`, {
+      hint: 'name its certificate and key under issuers.localCa',
+    })
+  }
+  const { chain, key } = await readPair(host, issuers.localCa)
+  const certificates = splitPemCertificates(Buffer.from(chain).toString('utf8'))
+  const ca = certificates[0]
+  if (ca === undefined) throw new OperationalError('certificate-unparsable', `could not find a certificate in ${issuers.localCa.certificate}`)
+  const facts = certificateFacts(ca)
+  const dates = validity({ nowMs, lifetimeMs: spec.lifetimeMs, issuerNotAfterMs: facts.notAfterMs })
+  const leaf = buildCertificate({
+    subject: { commonName: commonName(spec) },
+    serial: serialNumber(host.random),
+    ...dates,
+    profile: profileOf(request),
+    subjectPublicKey: parsePublicKey(keys.publicKeyPem),
+    issuer: { certificatePem: ca, key: createPrivateKey(new Secret(Buffer.from(key).toString('utf8')).reveal()) },
+  })
+  // A root at the end of a chain is useless to clients, intermediates are not.
+  return [leaf, ...(facts.selfSigned ? [] : certificates)].join('')
+}
+
+// For people only; every client looks at the alternative names.
+function commonName(spec: CertificateSpec): string {
+  return (spec.names.dns[0] ?? spec.names.ip[0] ?? 'tlsfleet').slice(0, 64)
+}

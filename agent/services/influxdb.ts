@@ -1,0 +1,333 @@
+// InfluxDB 1.x: the open source server, and data nodes of InfluxDB Enterprise.
+
+import type { Reason } from '../../shared/contract/schema.ts'
+import type { ServiceTlsOf } from '../../shared/contract/service.ts'
+import type { ConfigValue } from '../formats/edit.ts'
+import { splitWords } from '../formats/env-file.ts'
+import { connectHost, parseAddress, primaryName } from './addresses.ts'
+import {
+  commandLine,
+  environmentInputs,
+  flagsNamed,
+  settingOf,
+  type CommandLine,
+  type Word,
+} from './command-line.ts'
+import { ownedKeys, type Keys, type Paths } from './influxdb-keys.ts'
+import {
+  environmentIntents,
+  isOn,
+  settingsIn,
+  type OwnedKey,
+  type Settings,
+} from './influxdb-settings.ts'
+import { baseOf, logicalPath } from './paths.ts'
+import { because, refusal, type Refusal } from './reasons.ts'
+import {
+  STAGED_TOKEN,
+  RELEASE_TOKEN,
+  type Compilation,
+  type Driver,
+  type DriverContext,
+  type FileIntent,
+  type Input,
+  type ListenerIntent,
+  type LoadIntent,
+  type MaterialIntent,
+  type Seen,
+} from './service.ts'
+import { isAtLeast, versionIn, type Version } from './version.ts'
+
+export const influxdb: Driver<'influxdb'> = {
+  service: 'influxdb',
+  units: ['influxdb.service', 'influxd.service'],
+  inputs,
+  compile,
+}
+
+type Intent = ServiceTlsOf<'influxdb'>
+
+const DIRECTORY = '/etc/influxdb/tls'
+const DEFAULT_PROGRAM = '/usr/bin/influxd'
+const DEFAULT_CONFIG = '/etc/influxdb/influxdb.conf'
+// The start script of the vendor's packages from 1.8.7 on.
+const WRAPPER = 'influxd-systemd-start.sh'
+const DEFAULT_BIND = ':8086'
+const VERSION = /\bInflux\S* (?:\S+ )??(v?\d+\.\d+\.\d+[^\s,()]*)/i
+// Before, no signal handler is there and SIGHUP ends the process, which systemd takes for a clean exit.
+const HANGUP_SINCE = '1.12.3'
+const CHECK_TIMEOUT_MS = 30_000
+
+function inputs(seen: Seen, context: DriverContext): readonly Input[] {
+  const wanted: Input[] = [...environmentInputs(seen, context)]
+  const program = programOf(seen)
+  if (program === undefined) return wanted
+  wanted.push(versionInput(program))
+  const version = seenVersion(program, seen)
+  // Only where it decides between a signal and a restart.
+  if (version !== undefined && isAtLeast(version, HANGUP_SINCE)) wanted.push(changeInput(program))
+  const line = commandLine(seen, context)
+  if (line.kind === 'refusal') return wanted
+  const path = configPath(line, seen, context)
+  return typeof path === 'string' ? [...wanted, { kind: 'file', path }] : wanted
+}
+
+function compile(tls: Intent, seen: Seen, context: DriverContext): Compilation {
+  const program = programOf(seen)
+  const version = program === undefined ? undefined : seenVersion(program, seen)
+  const unsupported = ({ reason }: Refusal): Compilation => ({
+    kind: 'unsupported',
+    reason,
+    version: version?.text,
+  })
+  if (program === undefined)
+    return unsupported(refusal('program-unknown', `unit ${seen.unit.unit} does not start influxd itself`))
+  if (version === undefined)
+    return unsupported(refusal('version-unknown', `${program} version told no version`))
+  if (version.major !== 1)
+    return unsupported(
+      refusal('version-unsupported', `influxd ${version.text} is not InfluxDB 1.x, which this is for`),
+    )
+  const line = commandLine(seen, context)
+  if (line.kind === 'refusal') return unsupported(line)
+  const path = configPath(line, seen, context)
+  if (typeof path !== 'string') return unsupported(path)
+  const settings = settingsIn(path, version.text, seen, context)
+  if (settings.kind === 'refusal') return unsupported(settings)
+  const listener = listenerOf(tls, settings)
+  if ('kind' in listener) return unsupported(listener)
+  const paths = pathsFor(context)
+  const keys = ownedKeys({ tls, version, settings, paths })
+  if (keys.kind === 'refusal') return unsupported(keys)
+  const overrides = environmentIntents(keys.owned, seen, context)
+  if ('kind' in overrides) return unsupported(overrides)
+  return {
+    kind: 'compiled',
+    compiled: {
+      version: `${version.text} ${settings.isEnterprise ? 'Enterprise' : 'OSS'}`,
+      material: materialFor(tls),
+      files: [configIntent(settings, keys.owned, paths), ...overrides],
+      validators: [
+        {
+          argv: [program, 'config', '-config', `${STAGED_TOKEN}${path}`],
+          timeoutMs: CHECK_TIMEOUT_MS,
+          what: 'influxd reads the configuration',
+        },
+      ],
+      loads: loadsFor(keys, certificateActivation(program, version, seen)),
+      listeners: [listener],
+      notices: [...keys.notices, ...noticesOn(settings)],
+    },
+  }
+}
+
+// What runs, and with which file
+
+function programOf(seen: Seen): string | undefined {
+  const [program] = seen.unit.execStart
+  if (program === undefined || !program.startsWith('/')) return undefined
+  if (baseOf(program) === WRAPPER) return DEFAULT_PROGRAM
+  return baseOf(program) === 'influxd' ? program : undefined
+}
+
+function configPath(line: CommandLine, seen: Seen, context: DriverContext): string | Refusal {
+  const isWrapped = baseOf(line.program) === WRAPPER
+  const words = isWrapped ? wrappedWords(seen, context) : line.words
+  const flag = flagsNamed(words, 'config', 1).at(-1)?.value ?? ''
+  const fromEnvironment = isWrapped
+    ? ''
+    : (settingOf('INFLUXDB_CONFIG_PATH', seen, context)?.value ?? '')
+  const path = flag === '' ? fromEnvironment : flag
+  if (path === '') return DEFAULT_CONFIG
+  if (!path.startsWith('/'))
+    return refusal('command-line-unclear', `configuration path ${path} is not absolute`)
+  return logicalPath(path, context)
+}
+
+// The script names the default file and then adds the words of this variable.
+function wrappedWords(seen: Seen, context: DriverContext): readonly Word[] {
+  const options = settingOf('INFLUXD_OPTS', seen, context)?.value ?? ''
+  return splitWords(options).map(text => ({ text, variable: undefined }))
+}
+
+// As the service user: in some installations that user owns the program.
+function versionInput(program: string): Input & { readonly kind: 'command' } {
+  return { kind: 'command', argv: [program, 'version'], asService: true, dependsOn: [program] }
+}
+
+function changeInput(program: string): Input & { readonly kind: 'command' } {
+  const argv = ['/usr/bin/stat', '-L', '-c', '%Z', program]
+  return { kind: 'command', argv, asService: false, dependsOn: [program] }
+}
+
+function seenVersion(program: string, seen: Seen): Version | undefined {
+  return versionIn(seen.command(versionInput(program).argv), VERSION)
+}
+
+// What should be there
+
+function pathsFor(context: DriverContext): Paths {
+  return {
+    certificate: context.servicePath(`${DIRECTORY}/current/chain.pem`),
+    key: context.servicePath(`${DIRECTORY}/current/key.pem`),
+    trust: context.servicePath(`${DIRECTORY}/ca.pem`),
+  }
+}
+
+function materialFor(tls: Intent): MaterialIntent {
+  return {
+    directory: DIRECTORY,
+    // From 1.12.3 on influxd refuses looser modes.
+    keyMode: 0o600,
+    chainMode: 0o644,
+    trustFile: `${DIRECTORY}/ca.pem`,
+    clientUse: tls.clientAuth === 'required',
+  }
+}
+
+function configIntent(settings: Settings, owned: readonly OwnedKey[], paths: Paths): FileIntent {
+  return {
+    kind: 'config',
+    path: settings.path,
+    format: 'toml-case-insensitive',
+    edits: owned.map(({ table, key, value }) => ({ path: [table, key], value })),
+    reason: reasonFor(settings, paths),
+    createMode: undefined,
+  }
+}
+
+function reasonFor(settings: Settings, paths: Paths): Reason {
+  const { path } = settings
+  const pair = ['https-certificate', 'https-private-key']
+    .map(key => settings.effective('http', key))
+    .filter(isFilled)
+  const relative = pair.find(file => !file.startsWith('/'))
+  if (relative !== undefined)
+    return because('guide-relative-path', `${relative} in ${path} is looked for in the directory of the process`)
+  if (pair.length === 0 && guideKeys(settings).length > 0)
+    return because('guide-key-names', `${path} has ${guideKeys(settings).join(' and ')}, which influxd ignores`)
+  const shared = pair.find(file => file.startsWith('/etc/ssl/'))
+  if (shared !== undefined)
+    return because('guide-shared-directory', `${shared} is in a system directory, which is not for keys of a service`)
+  if (!isOn(settings.effective('http', 'https-enabled')))
+    return because('tls-required', `${path} does not switch https on`)
+  const foreign = pair.find(file => file !== paths.certificate && file !== paths.key)
+  if (foreign !== undefined)
+    return because('certificate-path-replaced', `${path} named ${foreign}, which is not kept up to date`)
+  return because('tls-settings', `the TLS settings of ${path} follow the desired state`)
+}
+
+function isFilled(value: ConfigValue | undefined): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function guideKeys(settings: Settings): readonly string[] {
+  return ['http-certificate', 'http-private-key'].filter(
+    key => settings.inFile('http', key) !== undefined,
+  )
+}
+
+function listenerOf(tls: Intent, settings: Settings): ListenerIntent | Refusal {
+  const enabled = settings.effective('http', 'enabled')
+  if (enabled !== undefined && !isOn(enabled))
+    return refusal('listener-disabled', `[http] enabled is false in ${settings.path}`)
+  const bind = settings.effective('http', 'bind-address') ?? DEFAULT_BIND
+  const address = typeof bind === 'string' ? parseAddress(bind) : undefined
+  if (address === undefined)
+    return refusal('listen-address-unclear', `bind-address ${String(bind)} of [http] is not host:port`)
+  const serverName = primaryName(tls.certificate.names)
+  if (serverName === undefined) return refusal('names-missing', 'the certificate is to have no name')
+  const asksPing = isOn(settings.effective('http', 'ping-auth-enabled'))
+  return {
+    name: `https ${address.host}:${address.port}`,
+    host: connectHost(address.host),
+    port: address.port,
+    serverName,
+    healthPath: '/ping',
+    healthyStatuses: asksPing ? [204, 401] : [204],
+    clientCertificate: tls.clientAuth === 'required',
+  }
+}
+
+// What the process must have loaded
+
+function loadsFor(keys: Keys, activation: LoadIntent['activation']): readonly LoadIntent[] {
+  const loads: LoadIntent[] = [
+    {
+      name: 'listener',
+      value: 'https',
+      activation: 'restart',
+      provenBy: 'handshake',
+      reason: because('listener-on', 'influxd switches https on and off only when it starts'),
+    },
+    {
+      name: 'certificate',
+      value: RELEASE_TOKEN,
+      activation,
+      provenBy: 'handshake',
+      reason: certificateReason(activation),
+    },
+    restartLoad('options', keys.options, 'options-loaded'),
+  ]
+  if (keys.meta !== undefined) loads.push(restartLoad('meta', keys.meta, 'meta-loaded'))
+  if (keys.cluster === undefined) return loads
+  return [
+    ...loads,
+    restartLoad('cluster', keys.cluster, 'cluster-loaded'),
+    // The listener for other data nodes speaks a protocol of its own and is not asked.
+    {
+      name: 'cluster-certificate',
+      value: RELEASE_TOKEN,
+      activation,
+      provenBy: 'ledger',
+      reason: certificateReason(activation),
+    },
+  ]
+}
+
+function restartLoad(
+  name: string,
+  value: string,
+  code: 'options-loaded' | 'meta-loaded' | 'cluster-loaded',
+): LoadIntent {
+  const reason = because(code, 'influxd reads these settings only when it starts')
+  return { name, value, activation: 'restart', provenBy: 'ledger', reason }
+}
+
+function certificateReason(activation: LoadIntent['activation']): Reason {
+  const how = activation === 'restart' ? 'only when it starts' : 'again on SIGHUP'
+  return because('certificate-loaded', `influxd reads certificate and key ${how}`)
+}
+
+/**
+ * SIGHUP is death to an influxd before 1.12.3, and the program on disk may be newer than the running
+ * one. So the program must not have changed since the process was started.
+ */
+function certificateActivation(
+  program: string,
+  version: Version,
+  seen: Seen,
+): LoadIntent['activation'] {
+  if (!isAtLeast(version, HANGUP_SINCE)) return 'restart'
+  const { startedAtMs, canReload } = seen.unit
+  const changed = seen.command(changeInput(program).argv)
+  if (startedAtMs === undefined || changed?.kind !== 'ran' || changed.code !== 0) return 'restart'
+  const seconds = /^(\d+)\n?$/.exec(changed.stdout)?.[1]
+  // The change was somewhere in that second.
+  if (seconds === undefined || (Number(seconds) + 1) * 1000 > startedAtMs) return 'restart'
+  return canReload ? 'reload' : 'hangup'
+}
+
+// What an operator should know
+
+function noticesOn(settings: Settings): readonly Reason[] {
+  const notices = guideKeys(settings).map(key =>
+    because(
+      'guide-key-ignored',
+      `influxd ignores ${key} in [http] of ${settings.path}; the keys are https-certificate and https-private-key`,
+    ),
+  )
+  if (settings.isEnterprise || !settings.hasTable('cluster')) return notices
+  const message = `[cluster] in ${settings.path} belongs to InfluxDB Enterprise; here it is taken for [coordinator]`
+  return [...notices, because('cluster-table-on-oss', message)]
+}

@@ -1,0 +1,109 @@
+// Login contexts: which controller, with which token, trusted by which CA. Kept in one file that
+// only its owner can read.
+
+import { randomUUID } from 'node:crypto'
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import * as z from 'zod/mini'
+import { parser } from '../../shared/contract/schema.ts'
+import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
+
+export const Context = z.object({
+  url: z.string(),
+  token: z.string(),
+  /** PEM certificates that the controller is trusted by. */
+  ca: z.array(z.string()).check(z.minLength(1)),
+})
+export type Context = Readonly<z.infer<typeof Context>>
+
+export const Config = z.object({
+  version: z.literal(1),
+  current: z.optional(z.string()),
+  contexts: z.record(z.string(), Context),
+})
+export type Config = Readonly<z.infer<typeof Config>>
+
+const parseConfig = parser('configuration of tlsfleet', Config, 'config-broken')
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export function configPath(environment: Environment): string {
+  const own = environment['TLSFLEET_CONFIG'] ?? ''
+  if (own !== '') return own
+  const base = environment['XDG_CONFIG_HOME'] ?? ''
+  return join(base === '' ? join(homedir(), '.config') : base, 'tlsfleet', 'config.json')
+}
+
+/** An absent file is an empty configuration. */
+export function readConfig(path: string): Config {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+    checkPrivate(path)
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return { version: 1, contexts: {} }
+    if (error instanceof OperationalError) throw error
+    throw new OperationalError('config-unreadable', `could not read ${path}`, { cause: error })
+  }
+  try {
+    const value: unknown = JSON.parse(text)
+    return parseConfig(value)
+  } catch (cause) {
+    throw new OperationalError('config-broken', `could not read ${path}`, {
+      cause,
+      hint: 'remove the file and log in again: tlsfleet login --help',
+    })
+  }
+}
+
+// The file holds a token: whoever can read it is the operator.
+function checkPrivate(path: string): void {
+  if ((statSync(path).mode & 0o077) === 0) return
+  throw new OperationalError('config-not-private', `${path} can be read by other users`, {
+    hint: `it holds a token; close it with: chmod 600 ${path}`,
+  })
+}
+
+/** The context named, else the current one. Throws `no-context`. */
+export function selectContext(config: Config, name: string | undefined): Context {
+  const wanted = name ?? config.current
+  // Own members only: `constructor` is no context.
+  const context =
+    wanted !== undefined && Object.hasOwn(config.contexts, wanted)
+      ? config.contexts[wanted]
+      : undefined
+  if (context !== undefined) return context
+  const known = Object.keys(config.contexts).toSorted().join(', ')
+  const message =
+    wanted === undefined ? 'not logged in to any controller' : `no login context named ${wanted}`
+  throw new OperationalError('no-context', message, {
+    hint:
+      known === ''
+        ? 'log in first: tlsfleet login --help; on the controller itself: tlsfleet init'
+        : `contexts: ${known}; choose one with --context`,
+  })
+}
+
+/** Adds or replaces a context and makes it the current one. */
+export function storeContext(path: string, name: string, context: Context): void {
+  const config = readConfig(path)
+  writeConfig(path, {
+    ...config,
+    current: name,
+    contexts: { ...config.contexts, [name]: context },
+  })
+}
+
+function writeConfig(path: string, config: Config): void {
+  const draft = `${path}.${randomUUID()}`
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    writeFileSync(draft, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' })
+    // A umask narrows the mode of a new file, never widens it; this says what is meant.
+    chmodSync(draft, 0o600)
+    renameSync(draft, path)
+  } catch (cause) {
+    throw new OperationalError('config-unwritable', `could not write ${path}`, { cause })
+  }
+}
