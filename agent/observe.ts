@@ -142,7 +142,7 @@ async function observeAfresh(host: Host, issuers: LocalIssuers, tls: ServiceTls,
 }
 
 async function findUnit(host: Host, service: ServiceTls['service']): Promise<UnitState | undefined> {
-  for (const name of await unitsOf(service)) {
+  for (const name of unitsOf(service)) {
     const unit = await host.services.show(name)
     if (unit !== undefined) return unit
   }
@@ -173,7 +173,7 @@ async function see(
     command: argv => commands.get(argv.join('\0')),
   }
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const fresh = wantedInputs(tls, seen).filter(input =>
+    const fresh = wantedInputs(tls, seen, { servicePath: host.servicePath }).filter(input =>
       input.kind === 'file' ? !files.has(input.path) : !commands.has(input.argv.join('\0')),
     )
     if (fresh.length === 0) return { seen, files }

@@ -11,12 +11,12 @@ export interface LogLine {
   (message: string): void
 }
 
-export interface Log {
+export interface Logger {
   readonly debug: LogLine
   readonly info: LogLine
   readonly warn: LogLine
   readonly error: LogLine
-  child(bindings: Readonly<Record<string, unknown>>): Log
+  child(bindings: Readonly<Record<string, unknown>>): Logger
 }
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -30,7 +30,7 @@ export interface LogOptions {
 }
 
 /** Says nothing, for tests and tools. */
-export const silentLog: Log = {
+export const silentLog: Logger = {
   debug() {},
   info() {},
   warn() {},
@@ -38,7 +38,7 @@ export const silentLog: Log = {
   child: () => silentLog,
 }
 
-export function createLogger(options: LogOptions): Log {
+export function createLogger(options: LogOptions): Logger {
   return pino(
     {
       level: options.level,

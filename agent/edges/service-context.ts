@@ -64,7 +64,12 @@ export function transientArgv(options: TransientOptions): readonly string[] {
   // LC_ALL last: messages are parsed by no one, but read in reports.
   const environment = Object.entries({ ...unit.environment, LC_ALL: 'C' })
   return [
-    ...[systemdRun, '--quiet', '--pipe', '--wait', '--collect', '--service-type=exec'],
+    systemdRun,
+    '--quiet',
+    '--pipe',
+    '--wait',
+    '--collect',
+    '--service-type=exec',
     ...[...settings, ...limits].map(setting => `--property=${setting}`),
     ...environment.map(([name, value]) => `--setenv=${name}=${value}`),
     '--',
@@ -86,7 +91,7 @@ function settingOf(name: string, properties: Properties): readonly string[] {
 /** Throws where not the program but its transient unit failed. */
 export function transientResult(file: string, unit: string, result: CommandResult): CommandResult {
   const { code, stdout, stderr } = result
-  if (code === 1 && /^Failed to find executable /.test(stderr))
+  if (code === 1 && stderr.startsWith('Failed to find executable '))
     throw new OperationalError('command-missing', `could not run ${file}`, { details: { file } })
   const refused = code === 1 && /^(Failed to |Job for run-)/.test(stderr) && stdout === ''
   const [first, last] = SETUP_FAILURES

@@ -27,6 +27,10 @@ export function insertToml(tree: TomlTree, insertion: Insertion): Splices {
   if (typeof key !== 'string') {
     return refused('unsupported-shape', `cannot add ${describePath(rest)}: not a key of a table`)
   }
+  if (parent.kind === 'tables' && typeof rest[0] === 'string') {
+    const what = describePath(parent.path)
+    return refused('unsupported-shape', `cannot add ${describePath(rest)}: ${what} needs an index`)
+  }
   const isNested = rest.length > 1 || parent.kind === 'tables'
   const place = parent.kind === 'table' ? choosePlace(parent) : undefined
   if (place === undefined || (place.kind === 'section' && isNested)) {

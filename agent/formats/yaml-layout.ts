@@ -1,98 +1,114 @@
 // Where things are in a YAML text: the ends of nodes without the comments that the parser counts in,
-// colons, columns, and the indentation that the file uses.
+// colons, dashes, columns, and the indentation that the file uses.
 
-import {
-  type Alias,
-  type CST,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Pair,
-  type ParsedNode,
-  Scalar,
-  type YAMLMap,
-  type YAMLSeq,
-} from 'yaml'
-import { lineStart } from './text.ts'
+import { type CST, isAlias, isMap, isScalar, isSeq, type Pair, type ParsedNode } from 'yaml'
+import type { YAMLMap, YAMLSeq } from 'yaml'
+import { indentAt, lineStart } from './text.ts'
 
-export type BlockMap = YAMLMap.Parsed
-export type BlockSeq = YAMLSeq.Parsed
+export type MapNode = YAMLMap.Parsed
+export type SeqNode = YAMLSeq.Parsed
 export type MapPair = Pair<ParsedNode, ParsedNode | null>
 
-export type { Alias, ParsedNode }
+export function isBlock(node: MapNode | SeqNode): boolean {
+  return node.flow !== true
+}
 
 /** A value that is not written at all, as in `key:`. */
 export function isAbsent(node: ParsedNode | null): boolean {
-  return node === null || (isScalar(node) && node.range[0] === node.range[1] && !isQuoted(node))
+  return node === null || (isScalar(node) && node.range[0] === node.range[1])
 }
 
-function isQuoted(node: Scalar.Parsed): boolean {
-  return node.type === Scalar.QUOTE_DOUBLE || node.type === Scalar.QUOTE_SINGLE
+/** Anchors, aliases and tags: there the text alone does not say what the value is. */
+export function hasProperties(node: ParsedNode | null): boolean {
+  if (node === null) return false
+  return isAlias(node) || node.anchor !== undefined || node.tag !== undefined
 }
 
-/** The end of what is written, so that the line it lies on is the last line of the node. */
+/** The end of what is written: it lies on the last line of the node. */
 export function contentEnd(text: string, node: ParsedNode): number {
-  if (isMap(node) && node.flow !== true) {
+  if (isMap(node) && isBlock(node)) {
     const last = node.items.at(-1)
     return last === undefined ? node.range[1] : pairEnd(text, last)
   }
-  if (isSeq(node) && node.flow !== true) {
-    const last = node.items.at(-1)
-    const token = itemToken(node, node.items.length - 1)
-    if (last !== undefined && !isAbsent(last)) return contentEnd(text, last)
-    return token === undefined ? node.range[1] : tokensEnd(token.start)
-  }
+  if (isSeq(node) && isBlock(node)) return itemEnd(text, node, node.items.length - 1)
   const [, end] = node.range
-  const isBlock = isScalar(node) && (node.type === 'BLOCK_FOLDED' || node.type === 'BLOCK_LITERAL')
-  return isBlock && text[end - 1] === '\n' ? end - 1 : end
+  const isBlockScalar = isScalar(node) && node.type?.startsWith('BLOCK') === true
+  return isBlockScalar && text[end - 1] === '\n' ? end - 1 : end
 }
 
-export function pairEnd(text: string, pair: MapPair): number {
-  if (pair.value !== null && !isAbsent(pair.value)) return contentEnd(text, pair.value)
-  return Math.max(pair.key.range[1], tokensEnd(pair.srcToken?.sep ?? []))
+export function pairEnd(text: string, { key, value, srcToken }: MapPair): number {
+  if (value !== null && !isAbsent(value)) return contentEnd(text, value)
+  return Math.max(key.range[1], tokensEnd(srcToken?.sep ?? []))
 }
 
-/** The end of the last token that means something. */
+export function itemEnd(text: string, seq: SeqNode, index: number): number {
+  const item = seq.items[index]
+  if (item !== undefined && !isAbsent(item)) return contentEnd(text, item)
+  return Math.max(item?.range[1] ?? 0, tokensEnd(itemToken(seq, index)?.start ?? []))
+}
+
+/** The end of the last token that is more than space or comment. */
 function tokensEnd(tokens: readonly CST.SourceToken[]): number {
-  const last = tokens.findLast(
-    ({ type }) => type !== 'space' && type !== 'comment' && type !== 'newline',
-  )
+  const last = tokens.findLast(({ type }) => !['space', 'comment', 'newline'].includes(type))
   return last === undefined ? 0 : last.offset + last.source.length
 }
 
 /** Behind the colon, or `undefined` where the pair has none. */
-export function colonEnd(pair: MapPair): number | undefined {
-  const colon = pair.srcToken?.sep?.find(token => token.type === 'map-value-ind')
+export function colonEnd({ srcToken }: MapPair): number | undefined {
+  const colon = srcToken?.sep?.find(token => token.type === 'map-value-ind')
   return colon === undefined ? undefined : colon.offset + colon.source.length
 }
 
-export function isExplicit(pair: MapPair): boolean {
-  const token = pair.srcToken
-  return token !== undefined && 'explicitKey' in token && token.explicitKey === true
+/** Written with a question mark. */
+export function isExplicit({ srcToken }: MapPair): boolean {
+  return srcToken !== undefined && 'explicitKey' in srcToken && srcToken.explicitKey === true
 }
 
-/** Anchors and tags: what has them means more than its text says. */
-export function hasProperties(node: ParsedNode | null): boolean {
-  if (node === null || isAlias(node)) return node !== null
-  return node.anchor !== undefined || node.tag !== undefined && isTagged(node)
+export function dashOffset(seq: SeqNode, index: number): number | undefined {
+  return itemToken(seq, index)?.start.find(token => token.type === 'seq-item-ind')?.offset
 }
 
-function isTagged(node: Exclude<ParsedNode, Alias.Parsed>): boolean {
-  const token = node.srcToken
-  return node.tag !== undefined && token !== undefined && !DEFAULT_TAGS.has(node.tag)
-}
-
-const DEFAULT_TAGS = new Set(['tag:yaml.org,2002:map', 'tag:yaml.org,2002:seq'])
-
-export function itemToken(seq: BlockSeq, index: number): CST.CollectionItem | undefined {
+function itemToken(seq: SeqNode, index: number): CST.CollectionItem | undefined {
   const token = seq.srcToken
   return token !== undefined && 'items' in token ? token.items[index] : undefined
 }
 
-/** The column at which all keys of a block map begin. */
-export function columnOf(text: string, map: BlockMap): number | undefined {
+/** What a new line needs before its key to belong to a block map. */
+export function indentOf(text: string, map: MapNode): string | undefined {
   const plain = map.items.find(pair => !isExplicit(pair) && !hasProperties(pair.key))
-  if (plain === undefined) return undefined
-  return plain.key.range[0] - lineStart(text, plain.key.range[0])
+  return plain === undefined ? undefined : indentTo(text, plain.key.range[0])
+}
+
+/** Dashes before an offset count as space: the column is what matters. */
+export function indentTo(text: string, offset: number): string {
+  const column = offset - lineStart(text, offset)
+  const indent = indentAt(text, offset)
+  return indent.length === column ? indent : ' '.repeat(column)
+}
+
+// What most files use; also the one that every tool of these products writes.
+const DEFAULT_STEP = '  '
+
+/** One level of indentation, as the first nested table of the file has it. */
+export function indentStep(text: string, node: ParsedNode | null): string {
+  return findStep(text, node) ?? DEFAULT_STEP
+}
+
+function findStep(text: string, node: ParsedNode | null): string | undefined {
+  if (isMap(node) && isBlock(node)) {
+    for (const pair of node.items) {
+      const own = isMap(pair.value) && isBlock(pair.value) ? indentOf(text, pair.value) : undefined
+      const outer = indentOf(text, node)
+      if (own !== undefined && outer !== undefined) return ' '.repeat(own.length - outer.length)
+      const nested = findStep(text, pair.value)
+      if (nested !== undefined) return nested
+    }
+  }
+  if (isSeq(node) && isBlock(node)) {
+    for (const item of node.items) {
+      const nested = findStep(text, item)
+      if (nested !== undefined) return nested
+    }
+  }
+  return undefined
 }

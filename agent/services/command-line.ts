@@ -2,6 +2,7 @@
 // with the variables that systemd puts in, from `Environment=` and the environment files.
 
 import { readVariable, splitWords } from '../formats/env-file.ts'
+import { findFlag } from '../formats/env-words.ts'
 import { logicalPath } from './paths.ts'
 import { refusal, type Refusal } from './reasons.ts'
 import type { DriverContext, Input, Seen } from './service.ts'
@@ -68,7 +69,10 @@ export function unclearEnvironment(seen: Seen, context: DriverContext): Refusal 
   for (const path of environmentPaths(seen, context)) {
     const file = seen.file(path)
     if (isPattern(path) || file === undefined)
-      return refusal('command-line-unclear', `environment files ${path} of the unit cannot be followed`)
+      return refusal(
+        'command-line-unclear',
+        `environment files ${path} of the unit cannot be followed`,
+      )
     if (file.kind === 'unreadable')
       return refusal('config-unreadable', `${path}: ${file.reason.message}`)
   }
@@ -80,35 +84,24 @@ export function commandLine(seen: Seen, context: DriverContext): CommandLine | R
   if (unclear !== undefined) return unclear
   const [program, ...args] = seen.unit.execStart
   if (program === undefined || !program.startsWith('/'))
-    return refusal('program-unknown', `unit ${seen.unit.unit} has no ExecStart with an absolute path`)
+    return refusal(
+      'program-unknown',
+      `unit ${seen.unit.unit} has no ExecStart with an absolute path`,
+    )
   const words = args.flatMap(arg => expand(arg, seen, context))
   return { kind: 'command-line', program, words, room: roomIn(args, seen, context) }
 }
 
-/**
- * Values of a flag, in every spelling: `--flag=value` and `--flag value`, and with `dashes` 1 also
- * with a single dash, as programs with Go's own flag package take it.
- */
-export function flagsNamed(
-  words: readonly Word[],
-  name: string,
-  dashes: 1 | 2 = 2,
-): readonly Flag[] {
-  const spellings = dashes === 1 ? [`--${name}`, `-${name}`] : [`--${name}`]
-  const found: Flag[] = []
-  for (const [index, word] of words.entries()) {
-    for (const spelling of spellings) {
-      if (word.text.startsWith(`${spelling}=`))
-        found.push({ value: word.text.slice(spelling.length + 1), variable: word.variable })
-      if (word.text !== spelling) continue
-      const next = words[index + 1]
-      // A flag and a value of different origin cannot be edited as one.
-      const isOneOrigin =
-        next?.variable?.path === word.variable?.path && next?.variable?.name === word.variable?.name
-      found.push({ value: next?.text ?? '', variable: isOneOrigin ? word.variable : undefined })
-    }
-  }
-  return found
+/** All uses of a flag, in every spelling. */
+export function flagsNamed(words: readonly Word[], name: string): readonly Flag[] {
+  const texts = words.map(word => word.text)
+  return findFlag(texts, name).map(({ index, length, value = '' }) => {
+    const first = words[index]?.variable
+    const last = words[index + length - 1]?.variable
+    // A flag and a value of different origin cannot be edited as one.
+    const isOne = first?.path === last?.path && first?.name === last?.name
+    return { value, variable: isOne ? first : undefined }
+  })
 }
 
 // `$NAME` alone is split into words, `${NAME}` is put in as it is (systemd.service).

@@ -7,6 +7,7 @@ import { unreachable } from '../../shared/assert.ts'
 import type { ConfigValue } from '../formats/edit.ts'
 import type { OwnedKey, Settings, TableName } from './influxdb-settings.ts'
 import { because, refusal, type Refusal } from './reasons.ts'
+import { hasClientTrust, hasTrustFile } from './trust.ts'
 import { isAtLeast, type Version, type VersionText } from './version.ts'
 
 export interface Keys {
@@ -137,8 +138,11 @@ function clientKeys({ tls, version, settings, paths }: Question): Part | Refusal
     return part(stray, 'client-auth=none')
   }
   if (!isAtLeast(version, MTLS_SINCE)) return lacks('client certificates', MTLS_SINCE, version)
-  if (tls.trust.length === 0)
-    return refusal('client-trust-missing', 'client certificates are wanted, but no CA to verify them')
+  if (!hasClientTrust(tls))
+    return refusal(
+      'client-trust-missing',
+      'client certificates are wanted, but no CA to verify them',
+    )
   return part(
     [
       { table: 'http', key: 'https-client-auth-type', value: type },
@@ -171,16 +175,14 @@ function metaKeys({ tls, version, settings, paths }: Question): OptionalPart | R
   if (!settings.isEnterprise) return enterpriseOnly('meta')
   const isInsecure = option === 'tls-insecure'
   const roots = rootKeys('meta', 'meta-root-ca', { tls, version, settings, paths })
-  return {
-    ...part(
-      [
-        { table: 'meta', key: 'meta-tls-enabled', value: true },
-        ...switchKey(settings, 'meta', 'meta-insecure-tls', isInsecure),
-        ...roots.owned,
-      ],
-      `meta-tls insecure=${isInsecure} ${roots.text}`,
-    ),
-  }
+  return part(
+    [
+      { table: 'meta', key: 'meta-tls-enabled', value: true },
+      ...switchKey(settings, 'meta', 'meta-insecure-tls', isInsecure),
+      ...roots.owned,
+    ],
+    `meta-tls insecure=${isInsecure} ${roots.text}`,
+  )
 }
 
 function clusterKeys({ tls, version, settings, paths }: Question): OptionalPart | Refusal {
@@ -211,7 +213,7 @@ function rootKeys(
   key: string,
   { tls, version, paths }: Question,
 ): Pick<Part, 'owned' | 'text'> {
-  if (!isAtLeast(version, MTLS_SINCE) || tls.trust.length === 0)
+  if (!isAtLeast(version, MTLS_SINCE) || !hasTrustFile(tls))
     return { owned: [], text: 'roots=system' }
   return { owned: [{ table, key, value: caList(paths.trust, true) }], text: rootsText(tls) }
 }
@@ -236,11 +238,17 @@ function rootsText(tls: Intent): string {
 }
 
 function lacks(what: string, since: VersionText, version: Version): Refusal {
-  return refusal('option-unsupported', `influxd ${version.text} lacks ${what}; it came with ${since}`)
+  return refusal(
+    'option-unsupported',
+    `influxd ${version.text} lacks ${what}; it came with ${since}`,
+  )
 }
 
 function enterpriseOnly(option: string): Refusal {
-  return refusal('option-unsupported', `option ${option} is for InfluxDB Enterprise data nodes only`)
+  return refusal(
+    'option-unsupported',
+    `option ${option} is for InfluxDB Enterprise data nodes only`,
+  )
 }
 
 function lowerText(value: ConfigValue | undefined): string {

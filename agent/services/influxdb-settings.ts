@@ -49,8 +49,7 @@ export function settingsIn(
   return {
     kind: 'settings',
     path,
-    isEnterprise:
-      /-c\d/.test(versionText) || hasTable('enterprise') || hasTable('hinted-handoff'),
+    isEnterprise: /-c\d/.test(versionText) || hasTable('enterprise') || hasTable('hinted-handoff'),
     hasTable,
     inFile,
     effective: (table, key) => {
@@ -102,8 +101,7 @@ export function environmentIntents(
 // An empty variable is the same to influxd as none.
 function agrees(text: string, value: ConfigValue | undefined): boolean {
   if (text === '') return true
-  if (typeof value === 'boolean')
-    return value ? isOn(text) : /^(0|f|false)$/i.test(text)
+  if (typeof value === 'boolean') return value ? isOn(text) : /^(0|f|false)$/i.test(text)
   return typeof value === 'string' && text.toLowerCase() === value.toLowerCase()
 }
 
@@ -122,8 +120,7 @@ function fixedVariable(variable: string, value: string, seen: Seen): Refusal {
 function problemIn(path: string, value: Table): Refusal | undefined {
   for (const table of TABLES) {
     const other = find(value, [table]).find(isNoTable)
-    if (other !== undefined)
-      return refusal('config-unexpected', `${path}: ${table} is not a table`)
+    if (other !== undefined) return refusal('config-unexpected', `${path}: ${table} is not a table`)
   }
   for (const keys of DECIDING)
     if (find(value, keys).length > 1)

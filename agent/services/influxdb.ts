@@ -13,7 +13,8 @@ import {
   type CommandLine,
   type Word,
 } from './command-line.ts'
-import { ownedKeys, type Keys, type Paths } from './influxdb-keys.ts'
+import { ownedKeys, type Paths } from './influxdb-keys.ts'
+import { activationInputs, certificateActivation, loadsFor } from './influxdb-loads.ts'
 import {
   environmentIntents,
   isOn,
@@ -25,18 +26,16 @@ import { baseOf, logicalPath } from './paths.ts'
 import { because, refusal, type Refusal } from './reasons.ts'
 import {
   STAGED_TOKEN,
-  RELEASE_TOKEN,
   type Compilation,
   type Driver,
   type DriverContext,
   type FileIntent,
   type Input,
   type ListenerIntent,
-  type LoadIntent,
   type MaterialIntent,
   type Seen,
 } from './service.ts'
-import { isAtLeast, versionIn, type Version } from './version.ts'
+import { versionIn, type Version } from './version.ts'
 
 export const influxdb: Driver<'influxdb'> = {
   service: 'influxdb',
@@ -54,8 +53,6 @@ const DEFAULT_CONFIG = '/etc/influxdb/influxdb.conf'
 const WRAPPER = 'influxd-systemd-start.sh'
 const DEFAULT_BIND = ':8086'
 const VERSION = /\bInflux\S* (?:\S+ )??(v?\d+\.\d+\.\d+[^\s,()]*)/i
-// Before, no signal handler is there and SIGHUP ends the process, which systemd takes for a clean exit.
-const HANGUP_SINCE = '1.12.3'
 const CHECK_TIMEOUT_MS = 30_000
 
 function inputs(seen: Seen, context: DriverContext): readonly Input[] {
@@ -64,8 +61,7 @@ function inputs(seen: Seen, context: DriverContext): readonly Input[] {
   if (program === undefined) return wanted
   wanted.push(versionInput(program))
   const version = seenVersion(program, seen)
-  // Only where it decides between a signal and a restart.
-  if (version !== undefined && isAtLeast(version, HANGUP_SINCE)) wanted.push(changeInput(program))
+  if (version !== undefined) wanted.push(...activationInputs(program, version))
   const line = commandLine(seen, context)
   if (line.kind === 'refusal') return wanted
   const path = configPath(line, seen, context)
@@ -81,12 +77,17 @@ function compile(tls: Intent, seen: Seen, context: DriverContext): Compilation {
     version: version?.text,
   })
   if (program === undefined)
-    return unsupported(refusal('program-unknown', `unit ${seen.unit.unit} does not start influxd itself`))
+    return unsupported(
+      refusal('program-unknown', `unit ${seen.unit.unit} does not start influxd itself`),
+    )
   if (version === undefined)
     return unsupported(refusal('version-unknown', `${program} version told no version`))
   if (version.major !== 1)
     return unsupported(
-      refusal('version-unsupported', `influxd ${version.text} is not InfluxDB 1.x, which this is for`),
+      refusal(
+        'version-unsupported',
+        `influxd ${version.text} is not InfluxDB 1.x, which this is for`,
+      ),
     )
   const line = commandLine(seen, context)
   if (line.kind === 'refusal') return unsupported(line)
@@ -106,7 +107,7 @@ function compile(tls: Intent, seen: Seen, context: DriverContext): Compilation {
     compiled: {
       version: `${version.text} ${settings.isEnterprise ? 'Enterprise' : 'OSS'}`,
       material: materialFor(tls),
-      files: [configIntent(settings, keys.owned, paths), ...overrides],
+      files: [...overrides, configIntent(settings, keys.owned, paths)],
       validators: [
         {
           argv: [program, 'config', '-config', `${STAGED_TOKEN}${path}`],
@@ -133,7 +134,7 @@ function programOf(seen: Seen): string | undefined {
 function configPath(line: CommandLine, seen: Seen, context: DriverContext): string | Refusal {
   const isWrapped = baseOf(line.program) === WRAPPER
   const words = isWrapped ? wrappedWords(seen, context) : line.words
-  const flag = flagsNamed(words, 'config', 1).at(-1)?.value ?? ''
+  const flag = flagsNamed(words, 'config').at(-1)?.value ?? ''
   const fromEnvironment = isWrapped
     ? ''
     : (settingOf('INFLUXDB_CONFIG_PATH', seen, context)?.value ?? '')
@@ -153,11 +154,6 @@ function wrappedWords(seen: Seen, context: DriverContext): readonly Word[] {
 // As the service user: in some installations that user owns the program.
 function versionInput(program: string): Input & { readonly kind: 'command' } {
   return { kind: 'command', argv: [program, 'version'], asService: true, dependsOn: [program] }
-}
-
-function changeInput(program: string): Input & { readonly kind: 'command' } {
-  const argv = ['/usr/bin/stat', '-L', '-c', '%Z', program]
-  return { kind: 'command', argv, asService: false, dependsOn: [program] }
 }
 
 function seenVersion(program: string, seen: Seen): Version | undefined {
@@ -203,17 +199,29 @@ function reasonFor(settings: Settings, paths: Paths): Reason {
     .filter(isFilled)
   const relative = pair.find(file => !file.startsWith('/'))
   if (relative !== undefined)
-    return because('guide-relative-path', `${relative} in ${path} is looked for in the directory of the process`)
+    return because(
+      'guide-relative-path',
+      `${relative} in ${path} is looked for in the directory of the process`,
+    )
   if (pair.length === 0 && guideKeys(settings).length > 0)
-    return because('guide-key-names', `${path} has ${guideKeys(settings).join(' and ')}, which influxd ignores`)
+    return because(
+      'guide-key-names',
+      `${path} has ${guideKeys(settings).join(' and ')}, which influxd ignores`,
+    )
   const shared = pair.find(file => file.startsWith('/etc/ssl/'))
   if (shared !== undefined)
-    return because('guide-shared-directory', `${shared} is in a system directory, which is not for keys of a service`)
+    return because(
+      'guide-shared-directory',
+      `${shared} is in a system directory, which is not for keys of a service`,
+    )
   if (!isOn(settings.effective('http', 'https-enabled')))
     return because('tls-required', `${path} does not switch https on`)
   const foreign = pair.find(file => file !== paths.certificate && file !== paths.key)
   if (foreign !== undefined)
-    return because('certificate-path-replaced', `${path} named ${foreign}, which is not kept up to date`)
+    return because(
+      'certificate-path-replaced',
+      `${path} named ${foreign}, which is not kept up to date`,
+    )
   return because('tls-settings', `the TLS settings of ${path} follow the desired state`)
 }
 
@@ -234,9 +242,13 @@ function listenerOf(tls: Intent, settings: Settings): ListenerIntent | Refusal {
   const bind = settings.effective('http', 'bind-address') ?? DEFAULT_BIND
   const address = typeof bind === 'string' ? parseAddress(bind) : undefined
   if (address === undefined)
-    return refusal('listen-address-unclear', `bind-address ${String(bind)} of [http] is not host:port`)
+    return refusal(
+      'listen-address-unclear',
+      `bind-address ${JSON.stringify(bind)} of [http] is not host:port`,
+    )
   const serverName = primaryName(tls.certificate.names)
-  if (serverName === undefined) return refusal('names-missing', 'the certificate is to have no name')
+  if (serverName === undefined)
+    return refusal('names-missing', 'the certificate is to have no name')
   const asksPing = isOn(settings.effective('http', 'ping-auth-enabled'))
   return {
     name: `https ${address.host}:${address.port}`,
@@ -247,75 +259,6 @@ function listenerOf(tls: Intent, settings: Settings): ListenerIntent | Refusal {
     healthyStatuses: asksPing ? [204, 401] : [204],
     clientCertificate: tls.clientAuth === 'required',
   }
-}
-
-// What the process must have loaded
-
-function loadsFor(keys: Keys, activation: LoadIntent['activation']): readonly LoadIntent[] {
-  const loads: LoadIntent[] = [
-    {
-      name: 'listener',
-      value: 'https',
-      activation: 'restart',
-      provenBy: 'handshake',
-      reason: because('listener-on', 'influxd switches https on and off only when it starts'),
-    },
-    {
-      name: 'certificate',
-      value: RELEASE_TOKEN,
-      activation,
-      provenBy: 'handshake',
-      reason: certificateReason(activation),
-    },
-    restartLoad('options', keys.options, 'options-loaded'),
-  ]
-  if (keys.meta !== undefined) loads.push(restartLoad('meta', keys.meta, 'meta-loaded'))
-  if (keys.cluster === undefined) return loads
-  return [
-    ...loads,
-    restartLoad('cluster', keys.cluster, 'cluster-loaded'),
-    // The listener for other data nodes speaks a protocol of its own and is not asked.
-    {
-      name: 'cluster-certificate',
-      value: RELEASE_TOKEN,
-      activation,
-      provenBy: 'ledger',
-      reason: certificateReason(activation),
-    },
-  ]
-}
-
-function restartLoad(
-  name: string,
-  value: string,
-  code: 'options-loaded' | 'meta-loaded' | 'cluster-loaded',
-): LoadIntent {
-  const reason = because(code, 'influxd reads these settings only when it starts')
-  return { name, value, activation: 'restart', provenBy: 'ledger', reason }
-}
-
-function certificateReason(activation: LoadIntent['activation']): Reason {
-  const how = activation === 'restart' ? 'only when it starts' : 'again on SIGHUP'
-  return because('certificate-loaded', `influxd reads certificate and key ${how}`)
-}
-
-/**
- * SIGHUP is death to an influxd before 1.12.3, and the program on disk may be newer than the running
- * one. So the program must not have changed since the process was started.
- */
-function certificateActivation(
-  program: string,
-  version: Version,
-  seen: Seen,
-): LoadIntent['activation'] {
-  if (!isAtLeast(version, HANGUP_SINCE)) return 'restart'
-  const { startedAtMs, canReload } = seen.unit
-  const changed = seen.command(changeInput(program).argv)
-  if (startedAtMs === undefined || changed?.kind !== 'ran' || changed.code !== 0) return 'restart'
-  const seconds = /^(\d+)\n?$/.exec(changed.stdout)?.[1]
-  // The change was somewhere in that second.
-  if (seconds === undefined || (Number(seconds) + 1) * 1000 > startedAtMs) return 'restart'
-  return canReload ? 'reload' : 'hangup'
 }
 
 // What an operator should know

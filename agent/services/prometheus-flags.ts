@@ -1,7 +1,7 @@
 // The flags of prometheus that matter for TLS, and what must become of them.
 
 import { logicalPath } from './paths.ts'
-import { commandLine, flagsNamed, type FileVariable, type Flag } from './command-line.ts'
+import { commandLine, flagsNamed, type FileVariable, type Flag, type Word } from './command-line.ts'
 import { parseAddress, type Address } from './addresses.ts'
 import { refusal, type Refusal } from './reasons.ts'
 import type { DriverContext, Seen } from './service.ts'
@@ -42,7 +42,10 @@ export function readFlags(
   const single = options.severalListeners ? SINGLE_FLAGS : [...SINGLE_FLAGS, 'web.listen-address']
   const repeated = single.find(name => flagsNamed(words, name).length > 1)
   if (repeated !== undefined)
-    return refusal('flag-repeated', `--${repeated} is given more than once, which prometheus refuses`)
+    return refusal(
+      'flag-repeated',
+      `--${repeated} is given more than once, which prometheus refuses`,
+    )
 
   const listening = flagsNamed(words, 'web.listen-address').map(flag => flag.value)
   const addresses = (listening.length === 0 ? [DEFAULT_LISTEN] : listening).map(parseAddress)
@@ -52,7 +55,10 @@ export function readFlags(
       'listen-address-unclear',
       `--web.listen-address ${listening.join(', ')} is not host:port`,
     )
-  const configFile = logicalPath(flagsNamed(words, 'config.file')[0]?.value ?? DEFAULT_CONFIG, context)
+  const configFile = logicalPath(
+    flagsNamed(words, 'config.file')[0]?.value ?? DEFAULT_CONFIG,
+    context,
+  )
   return {
     kind: 'flags',
     program,
@@ -61,7 +67,7 @@ export function readFlags(
     routePrefix: flagsNamed(words, 'web.route-prefix')[0]?.value,
     configFile: configFile.startsWith('/') ? configFile : undefined,
     listenAddresses: known,
-    isAgent: words.some(word => /^(--enable-feature=)?.*\bagent$/.test(word.text)),
+    isAgent: runsAsAgent(words),
     room,
   }
 }
@@ -75,4 +81,9 @@ export function routePrefix(flags: Flags, externalUrl: string | undefined): stri
 
 function pathOf(url: string | undefined): string {
   return url !== undefined && URL.canParse(url) ? new URL(url).pathname : ''
+}
+
+function runsAsAgent(words: readonly Word[]): boolean {
+  const features = flagsNamed(words, 'enable-feature').flatMap(flag => flag.value.split(','))
+  return features.includes('agent') || words.some(word => word.text === '--agent')
 }

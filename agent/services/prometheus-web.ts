@@ -11,6 +11,7 @@ import { isTemporary, isUnderHome, logicalPath } from './paths.ts'
 import type { Flags } from './prometheus-flags.ts'
 import { because, refusal, type Refusal } from './reasons.ts'
 import type { DriverContext, FileIntent, Seen } from './service.ts'
+import { hasClientTrust } from './trust.ts'
 import { documentIn, isNoTable, tableAt, textAt, valueAt, type Table } from './values.ts'
 
 type Intent = ServiceTlsOf<'prometheus'>
@@ -27,7 +28,11 @@ export interface WebConfigPlace {
   readonly notices: readonly Reason[]
 }
 
-export function placeOf(flags: Flags, seen: Seen, context: DriverContext): WebConfigPlace | Refusal {
+export function placeOf(
+  flags: Flags,
+  seen: Seen,
+  context: DriverContext,
+): WebConfigPlace | Refusal {
   const flag = flags.webConfig
   if (flag === undefined || flag.value === '') {
     if (flag === undefined ? flags.room === undefined : flag.variable === undefined)
@@ -151,11 +156,17 @@ function serverKeys(
   const minimum = NAME_OF[tls.minVersion]
   const maximum = valueAt(server, 'max_version')
   if (maximum !== undefined && (RANK.get(maximum) ?? -1) < (RANK.get(minimum) ?? 0))
-    return refusal('max-version-too-low', `max_version ${String(maximum)} of ${path} excludes ${minimum}`)
+    return refusal(
+      'max-version-too-low',
+      `max_version ${JSON.stringify(maximum)} of ${path} excludes ${minimum}`,
+    )
   const type = authType(tls.clientAuth)
   // A server that demands certificates of no CA locks every client out.
-  if (type !== undefined && tls.trust.length === 0)
-    return refusal('client-trust-missing', 'client certificates are wanted, but no CA to verify them')
+  if (type !== undefined && !hasClientTrust(tls))
+    return refusal(
+      'client-trust-missing',
+      'client certificates are wanted, but no CA to verify them',
+    )
   const set = (key: string, value: ConfigValue | undefined): ConfigEdit => ({
     path: [SERVER, key],
     value,
@@ -204,7 +215,10 @@ function reasonFor(path: string, server: Table | undefined): Reason {
     return because('tls-required', `${path} does not name a certificate`)
   const home = homePaths(server)[0]
   if (home !== undefined)
-    return because('guide-home-path', `${home} is under a home directory, which the sandbox of the unit hides`)
+    return because(
+      'guide-home-path',
+      `${home} is under a home directory, which the sandbox of the unit hides`,
+    )
   return because('tls-settings', `the TLS settings of ${path} follow the desired state`)
 }
 

@@ -36,7 +36,12 @@ export type SeenFile =
   | { readonly kind: 'unreadable'; readonly reason: Reason }
 
 export type SeenCommand =
-  | { readonly kind: 'ran'; readonly code: number | undefined; readonly stdout: string; readonly stderr: string }
+  | {
+      readonly kind: 'ran'
+      readonly code: number | undefined
+      readonly stdout: string
+      readonly stderr: string
+    }
   | { readonly kind: 'failed'; readonly reason: Reason }
 
 export interface DriverContext {
@@ -102,7 +107,12 @@ export type FileIntent =
 
 export type EnvironmentEdit =
   /** `flag` (with its dashes) inside the words of a variable; undefined removes it. */
-  | { readonly kind: 'flag'; readonly variable: string; readonly flag: string; readonly value: string | undefined }
+  | {
+      readonly kind: 'flag'
+      readonly variable: string
+      readonly flag: string
+      readonly value: string | undefined
+    }
   | { readonly kind: 'variable'; readonly variable: string; readonly value: string | undefined }
 
 /** `STAGED(path)` in argv is written as this prefix + path: replaced by where the staged file lies, or the live file when it is unchanged. */

@@ -66,12 +66,10 @@ export function createSealing(passphrase: Secret): Sealing {
     open(text, { purpose }) {
       const envelope = parseEnvelope(text)
       const key = derive(envelope.salt)
-      if (!timingSafeEqual(key.check, envelope.check)) {
-        derived.delete(envelope.salt.toString('hex'))
+      if (!timingSafeEqual(key.check, envelope.check))
         throw new OperationalError('wrong-passphrase', `could not open sealed key for ${purpose}`, {
           hint: 'The passphrase is not the one that the key was sealed with.',
         })
-      }
       return decrypt(key, envelope, purpose)
     },
   }

@@ -12,6 +12,7 @@ export interface Terminal {
   err(text: string): void
   /** A person can be asked: input and error output are terminals. */
   readonly canAsk: boolean
+  readonly errorIsTerminal: boolean
   /** Of standard output; undefined when it is not a terminal. */
   readonly size: { readonly columns: number; readonly rows: number } | undefined
   /** One line of what was typed; empty at the end of input. */
@@ -116,6 +117,7 @@ export function processTerminal(): Terminal {
     out: text => void stdout.write(text),
     err: text => void stderr.write(text),
     canAsk: stdin.isTTY && stderr.isTTY,
+    errorIsTerminal: stderr.isTTY,
     size: stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : undefined,
     async ask(question, signal) {
       const lines = createInterface({ input: stdin, output: stderr })

@@ -95,7 +95,7 @@ export function resolveEntry(
 
   return {
     ...productOf(entry),
-    nodes: selectorOf(entry.nodes),
+    nodes: selectorOf(entry, report),
     names: namesOf(entry, report),
     issuer,
     key: entry.key ?? defaults.key ?? 'ec-p256',
@@ -115,13 +115,16 @@ function productOf(entry: ServiceEntry): ProductIntent {
     : { service: entry.service, options: entry.options }
 }
 
-function selectorOf(nodes: ServiceEntry['nodes']): Selector {
+function selectorOf({ nodes }: ServiceEntry, report: Report): Selector {
   if (nodes === 'all') return nodes
   const labels = Object.entries(nodes.labels ?? {}).map(
     ([label, value]) => [label, typeof value === 'string' ? [value] : value.toSorted()] as const,
   )
+  // A condition left empty by mistake must not turn into "every node".
+  if (nodes.names === undefined && labels.length === 0)
+    report(['nodes'], 'give `labels`, `names` or both; `nodes: all` selects every node')
   return {
-    ...(nodes.labels === undefined ? {} : { labels: Object.fromEntries(labels) }),
+    ...(labels.length === 0 ? {} : { labels: Object.fromEntries(labels) }),
     ...(nodes.names === undefined ? {} : { names: nodes.names.toSorted() }),
   }
 }

@@ -65,20 +65,12 @@ const settings = {
   trust: z.optional(z.array(Pem).check(z.maxLength(32))),
 }
 
-const NodeSelector = z
-  .strictObject({
-    labels: z.optional(
-      z.record(z.string(), z.union([z.string(), z.array(z.string()).check(z.minLength(1))])),
-    ),
-    names: z.optional(z.array(Name).check(z.minLength(1))),
-  })
-  // A condition left empty by mistake must not turn into "every node".
-  .check(
-    z.refine(
-      ({ labels, names }) => names !== undefined || Object.keys(labels ?? {}).length > 0,
-      'give `labels`, `names` or both; `nodes: all` selects every node',
-    ),
-  )
+const NodeSelector = z.strictObject({
+  labels: z.optional(
+    z.record(z.string(), z.union([z.string(), z.array(z.string()).check(z.minLength(1))])),
+  ),
+  names: z.optional(z.array(Name).check(z.minLength(1))),
+})
 
 const SubsetOfNames = z.strictObject({
   dns: z.optional(z.array(DnsName).check(z.maxLength(64))),
@@ -133,6 +125,6 @@ const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['defaults.verify', ['stableFor', 'deadline']],
   ['services.*', ['service', ...Object.keys(entry), 'options']],
   ['services.*.verify', ['stableFor', 'deadline']],
-  ['services.*.nodes', ['labels', 'names']],
+  ['services.*.nodes', Object.keys(NodeSelector.shape)],
   ['services.*.names', Object.keys(SubsetOfNames.shape)],
 ])

@@ -83,7 +83,10 @@ function invalid(problems: readonly SpecProblem[]): ParsedFleetSpec {
 // A tree that is nested too deeply ends the parser's recursion; that is the text's fault.
 function readYaml(text: string, lines: LineCounter): Source | OperationalError {
   try {
-    return { document: parseDocument(text, { lineCounter: lines, prettyErrors: false }), lines }
+    return {
+      document: parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true }),
+      lines,
+    }
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     return new OperationalError('invalid-spec', 'the document is nested too deeply', { cause })

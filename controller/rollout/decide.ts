@@ -68,7 +68,8 @@ function decideStaging(rollout: Rollout, fleet: FleetView, atMs: number): readon
   let assignments = 0
   for (const step of plannedSteps(rollout)) {
     const view = viewOf(fleet, step.node)
-    if (step.state === 'waiting' && view?.online === true && assignments++ >= ASSIGNMENTS_MAX) continue
+    if (step.state === 'waiting' && view?.online === true && assignments++ >= ASSIGNMENTS_MAX)
+      continue
     events.push(...judgeBeforePermit(step, view, atMs))
   }
   const next = evolveAll(rollout, events)
@@ -100,10 +101,7 @@ function decideRunning(rollout: Rollout, fleet: FleetView, atMs: number): readon
 
 function decideDraining(rollout: Rollout, fleet: FleetView, atMs: number): readonly RolloutEvent[] {
   const judged = judgeMotion(rollout, fleet, atMs)
-  const events = [
-    ...judged,
-    ...withdrawals(evolveAll(rollout, judged), fleet, DRAINING, atMs),
-  ]
+  const events = [...judged, ...withdrawals(evolveAll(rollout, judged), fleet, DRAINING, atMs)]
   const next = evolveAll(rollout, events)
   if (Object.values(next.steps).some(isInMotion)) return events
   const { toward } = next
@@ -248,10 +246,7 @@ function drain(
   { toward, reason }: { readonly toward: 'failed' | 'aborted'; readonly reason: Reason },
   atMs: number,
 ): readonly RolloutEvent[] {
-  return [
-    { kind: 'draining', toward, reason, atMs },
-    ...withdrawals(rollout, fleet, reason, atMs),
-  ]
+  return [{ kind: 'draining', toward, reason, atMs }, ...withdrawals(rollout, fleet, reason, atMs)]
 }
 
 function withdrawals(

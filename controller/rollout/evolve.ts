@@ -3,7 +3,14 @@
 
 import { assert, unreachable } from '../../shared/assert.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
-import type { Rollout, RolloutEvent, RolloutPlan, RolloutStatus, Step, StepState } from './rollout.ts'
+import type {
+  Rollout,
+  RolloutEvent,
+  RolloutPlan,
+  RolloutStatus,
+  Step,
+  StepState,
+} from './rollout.ts'
 
 export class IllegalTransition extends Error {
   override readonly name = 'IllegalTransition'
@@ -91,7 +98,12 @@ function evolveStatus(rollout: Rollout, event: StatusEvent): Rollout {
       return { ...rollout, status: 'staging', startedAtMs: event.atMs }
     case 'staged':
       requireStatus(rollout, event, ['staging'])
-      check(rollout, event, steps.every(step => step.state === 'staged' || isSettled(step)), 'a step is not staged')
+      check(
+        rollout,
+        event,
+        steps.every(step => step.state === 'staged' || isSettled(step)),
+        'a step is not staged',
+      )
       return { ...rollout, status: 'running' }
     case 'draining': {
       const from: readonly RolloutStatus[] =
@@ -121,7 +133,12 @@ function requireEnd(
   const isDone = steps.every(step => step.state === 'done')
   check(rollout, event, steps.every(isSettled), 'a step is not settled')
   check(rollout, event, !steps.some(isFailure), 'a step failed, so it drains first')
-  check(rollout, event, event.status === (isDone ? 'succeeded' : 'partial'), 'the steps say otherwise')
+  check(
+    rollout,
+    event,
+    event.status === (isDone ? 'succeeded' : 'partial'),
+    'the steps say otherwise',
+  )
 }
 
 // Which states of a step, in which states of the rollout, an event may find.
@@ -135,8 +152,14 @@ const TABLE = {
   'permit-withdrawn': { during: ['running', 'draining'], from: ['permitted'] },
   'node-suspected': { during: ['running', 'draining'], from: ['applying'] },
   // A permitted step needs no claim when nothing disruptive was left to do.
-  'node-done': { during: ['running', 'draining'], from: ['permitted', 'applying', 'suspect', 'broken'] },
-  'node-reverted': { during: ['running', 'draining'], from: ['permitted', 'applying', 'suspect', 'broken'] },
+  'node-done': {
+    during: ['running', 'draining'],
+    from: ['permitted', 'applying', 'suspect', 'broken'],
+  },
+  'node-reverted': {
+    during: ['running', 'draining'],
+    from: ['permitted', 'applying', 'suspect', 'broken'],
+  },
   'node-broken': { during: ['running', 'draining'], from: ['permitted', 'applying', 'suspect'] },
   'node-released': {
     during: ['running', 'draining'],
@@ -150,8 +173,10 @@ const TABLE = {
 function evolveStep(rollout: Rollout, event: NodeEvent): Step {
   const step = Object.hasOwn(rollout.steps, event.node) ? rollout.steps[event.node] : undefined
   if (step === undefined) throw refuse(rollout, event, 'the node is not in the plan')
-  const allowed: { readonly during: readonly RolloutStatus[]; readonly from: readonly StepState[] } =
-    TABLE[event.kind]
+  const allowed: {
+    readonly during: readonly RolloutStatus[]
+    readonly from: readonly StepState[]
+  } = TABLE[event.kind]
   requireStatus(rollout, event, allowed.during)
   check(rollout, event, allowed.from.includes(step.state), `the step is ${step.state}`)
   requireGeneration(rollout, event, step)
@@ -219,7 +244,12 @@ function reasonAfter(event: NodeEvent, step: Step): Reason | undefined {
 function requireGeneration(rollout: Rollout, event: NodeEvent, step: Step): void {
   if (publishes(event)) {
     const isHigher = event.generation > (step.generation ?? 0)
-    check(rollout, event, isHigher, `generation ${event.generation} is not above ${step.generation}`)
+    check(
+      rollout,
+      event,
+      isHigher,
+      `generation ${event.generation} is not above ${step.generation}`,
+    )
   } else if (event.kind === 'permit-claimed') {
     const isCurrent = event.generation === step.generation
     check(rollout, event, isCurrent, `the permit is for generation ${step.generation}`)

@@ -5,7 +5,11 @@ import type { ReportExcerpt, RolloutMember } from '../store/store.ts'
 import type { FleetView, NodeView, PlannedNode, Rollout } from './rollout.ts'
 
 /** Reasons of the outcome `waiting` that mean: an operator stopped the service. */
-const INACTIVE_CODES: ReadonlySet<string> = new Set(['inactive', 'service-inactive', 'unit-inactive'])
+const INACTIVE_CODES: ReadonlySet<string> = new Set([
+  'inactive',
+  'service-inactive',
+  'unit-inactive',
+])
 
 export interface FleetInput {
   readonly rollout: Rollout
@@ -66,7 +70,11 @@ const CONTRADICTION: Judgement = {
 /** The worst outcome over the services; undefined while the report does not say it all. */
 function judgeReport(report: ReportExcerpt | undefined, plan: PlannedNode): Judgement {
   if (report === undefined) return NOTHING
-  let worst: { readonly rank: number; readonly outcome: Outcome; readonly reason: Reason | undefined } = {
+  let worst: {
+    readonly rank: number
+    readonly outcome: Outcome
+    readonly reason: Reason | undefined
+  } = {
     rank: 0,
     outcome: 'in-sync',
     reason: undefined,

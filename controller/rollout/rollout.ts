@@ -86,7 +86,12 @@ export type RolloutEvent = { readonly atMs: number } & (
   /** The same content with mode `enforce`, as `generation`. */
   | { readonly kind: 'node-permitted'; readonly node: string; readonly generation: number }
   | { readonly kind: 'permit-claimed'; readonly node: string; readonly generation: number }
-  | { readonly kind: 'permit-withdrawn'; readonly node: string; readonly generation: number; readonly reason: Reason }
+  | {
+      readonly kind: 'permit-withdrawn'
+      readonly node: string
+      readonly generation: number
+      readonly reason: Reason
+    }
   | { readonly kind: 'node-suspected'; readonly node: string; readonly reason: Reason }
   | { readonly kind: 'node-done'; readonly node: string }
   | { readonly kind: 'node-reverted'; readonly node: string; readonly reason: Reason }
@@ -107,7 +112,15 @@ export interface NodeView {
   readonly observedGeneration: number | undefined
   readonly observedContent: string | undefined
   /** The worst outcome over the services of the report for `observedGeneration`. */
-  readonly outcome: 'in-sync' | 'changed' | 'staged' | 'waiting' | 'restored' | 'failed' | 'unsupported' | undefined
+  readonly outcome:
+    | 'in-sync'
+    | 'changed'
+    | 'staged'
+    | 'waiting'
+    | 'restored'
+    | 'failed'
+    | 'unsupported'
+    | undefined
   readonly reason: Reason | undefined
   /** Milliseconds of the wall clock since the node was heard of. */
   readonly silentMs: number

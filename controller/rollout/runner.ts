@@ -1,6 +1,7 @@
 // The impure part of rollouts: reads, decides, appends, and in the same transaction writes what the
 // events imply. All state is in the store: a runner killed anywhere and started again goes on.
 
+import { randomBytes } from 'node:crypto'
 import type { LeaseAnswer } from '../../shared/contract/agent-api.ts'
 import { contentDigestOf, sealDesiredState } from '../../shared/contract/desired-state.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
@@ -24,7 +25,8 @@ export interface RunnerOptions {
    */
   readonly isOnline: (member: RolloutMember) => boolean
   readonly log: RunnerLog
-  readonly newId: () => string
+  /** Names a new rollout; unique for ever. */
+  readonly newId?: () => string
 }
 
 export interface RunnerLog {
@@ -58,7 +60,7 @@ export function createRunner(options: RunnerOptions): Runner {
 }
 
 async function create(options: RunnerOptions, plan: RolloutPlan, actor: string): Promise<Rollout> {
-  const { store, clock, newId } = options
+  const { store, clock, newId = randomId } = options
   const id = newId()
   const inserted = await store.transaction(async tx => {
     for (const planned of plan.nodes) await requireCurrent(tx, planned)
@@ -71,18 +73,32 @@ async function create(options: RunnerOptions, plan: RolloutPlan, actor: string):
   return (await store.transaction(tx => tx.rollouts.get(id))) ?? inserted
 }
 
+function randomId(): string {
+  return `r-${randomBytes(6).toString('hex')}`
+}
+
 // Compare and set: a plan made from what somebody else has replaced meanwhile is made again.
-async function requireCurrent(tx: Transaction, { node, from, to, content }: PlannedNode): Promise<void> {
-  assert(contentDigestOf(content) === to, `the plan names another content for ${node} than it holds`)
+async function requireCurrent(
+  tx: Transaction,
+  { node, from, to, content }: PlannedNode,
+): Promise<void> {
+  assert(
+    contentDigestOf(content) === to,
+    `the plan names another content for ${node} than it holds`,
+  )
   if ((await tx.nodes.get(node)) === undefined) {
     throw new OperationalError('not-found', `could not plan for node ${node}, which does not exist`)
   }
   const current = (await tx.desired.get(node))?.state.contentDigest
   if (current === from) return
-  throw new OperationalError('stale-plan', `could not start a plan that ${node} has moved away from`, {
-    hint: 'plan again',
-    details: { node, planned: from, current },
-  })
+  throw new OperationalError(
+    'stale-plan',
+    `could not start a plan that ${node} has moved away from`,
+    {
+      hint: 'plan again',
+      details: { node, planned: from, current },
+    },
+  )
 }
 
 async function tick(options: RunnerOptions): Promise<number> {
@@ -116,42 +132,67 @@ async function advance(options: RunnerOptions, id: string): Promise<number> {
     if (rollout === undefined || hasEnded(rollout)) return NO_MOVE
     const nowMs = options.clock.now()
     const fleet = await readFleet(options, tx, rollout, nowMs)
-    return store(tx, rollout, fleet, decide(rollout, fleet, nowMs), nowMs)
+    return carryOut(tx, rollout, fleet, decide(rollout, fleet, nowMs), nowMs)
   })
   announce(options, id, step)
   return step.events.length
 }
 
-async function claim(
-  options: RunnerOptions,
-  { node, generation, digest }: { readonly node: string; readonly generation: number; readonly digest: string },
-): Promise<LeaseAnswer> {
-  return options.store.transaction(async tx => {
-    const desired = (await tx.desired.get(node))?.state
-    if (desired === undefined || desired.generation !== generation || desired.digest !== digest) {
-      const current = desired === undefined ? 'none' : `${desired.generation}`
-      const message = `generation ${generation} is not the current one of ${node}, which is ${current}`
-      return { granted: false, reason: { code: 'permit-stale', message } }
-    }
-    if (desired.mode !== 'enforce') {
-      const message = `generation ${generation} of ${node} is not to be enforced yet`
-      return { granted: false, reason: { code: 'not-permitted', message } }
-    }
-    const active = await tx.rollouts.active()
-    const rollout = active.find(one => Object.hasOwn(one.steps, node))
-    // A step that published nothing, or something newer than what rests on the node, does not rule it.
-    if (rollout === undefined || rollout.steps[node]?.generation !== generation) {
-      const message = `no rollout holds back generation ${generation} of ${node}`
-      return { granted: true, reason: { code: 'no-rollout', message } }
-    }
-    const command: RolloutCommand = { kind: 'claim', node, generation }
-    const nowMs = options.clock.now()
-    const events = request(rollout, command, { nodes: {} }, nowMs)
-    if (isRefusal(events)) return { granted: false, reason: events.reason }
-    await store(tx, rollout, { nodes: {} }, events, nowMs)
-    const message = `${node} may go on with generation ${generation}`
-    return { granted: true, reason: { code: 'permit-claimed', message } }
+async function claim(options: RunnerOptions, question: Claim): Promise<LeaseAnswer> {
+  const { answer, rollout, move } = await options.store.transaction(tx =>
+    decideClaim(tx, question, options.clock.now()),
+  )
+  if (rollout !== undefined) announce(options, rollout, move)
+  return answer
+}
+
+interface Claim {
+  readonly node: string
+  readonly generation: number
+  readonly digest: string
+}
+
+interface ClaimResult {
+  readonly answer: LeaseAnswer
+  readonly rollout: string | undefined
+  readonly move: Move
+}
+
+async function decideClaim(
+  tx: Transaction,
+  { node, generation, digest }: Claim,
+  nowMs: number,
+): Promise<ClaimResult> {
+  const answered = (granted: boolean, code: string, message: string): ClaimResult => ({
+    answer: { granted, reason: { code, message } },
+    rollout: undefined,
+    move: NO_MOVE,
   })
+  const desired = (await tx.desired.get(node))?.state
+  if (desired === undefined || desired.generation !== generation || desired.digest !== digest) {
+    const current = desired === undefined ? 'none' : `${desired.generation}`
+    const message = `generation ${generation} is not the current one of ${node}, which is ${current}`
+    return answered(false, 'permit-stale', message)
+  }
+  if (desired.mode !== 'enforce') {
+    const message = `generation ${generation} of ${node} is not to be enforced yet`
+    return answered(false, 'not-permitted', message)
+  }
+  const active = await tx.rollouts.active()
+  const rollout = active.find(one => Object.hasOwn(one.steps, node))
+  // What the node had before its step published anything was proven by an earlier rollout.
+  if (rollout === undefined || rollout.steps[node]?.generation !== generation) {
+    const message = `no rollout holds back generation ${generation} of ${node}`
+    return answered(true, 'no-rollout', message)
+  }
+  const command: RolloutCommand = { kind: 'claim', node, generation }
+  const fleet: FleetView = { nodes: {} }
+  const events = request(rollout, command, fleet, nowMs)
+  if (isRefusal(events)) return answered(false, events.reason.code, events.reason.message)
+  const move = await carryOut(tx, rollout, fleet, events, nowMs)
+  const message = `${node} may go on with generation ${generation}`
+  const reason = { code: 'permit-claimed', message }
+  return { answer: { granted: true, reason }, rollout: rollout.id, move }
 }
 
 async function abort(
@@ -168,7 +209,7 @@ async function abort(
     const events = request(rollout, { kind: 'abort', reason }, fleet, nowMs)
     if (isRefusal(events)) return events
     await tx.audit.append({ atMs: nowMs, actor, action: 'rollout-abort', subject: id, reason })
-    return store(tx, rollout, fleet, events, nowMs)
+    return carryOut(tx, rollout, fleet, events, nowMs)
   })
   if ('kind' in step) return step
   announce(options, id, step)
@@ -186,7 +227,7 @@ interface Move {
 const NO_MOVE: Move = { events: [], published: [] }
 
 /** Appends the events and writes the documents that they stand for. */
-async function store(
+async function carryOut(
   tx: Transaction,
   rollout: Rollout,
   fleet: FleetView,
@@ -217,9 +258,13 @@ async function publish(
   if (kind === 'node-released') {
     const old = from === undefined ? NO_CONTENT : await tx.desired.published(node, from)
     if (old === undefined) {
-      throw new OperationalError('store-corrupt', `could not find the content that ${node} had before ${rollout.id}`, {
-        details: { node, digest: from },
-      })
+      throw new OperationalError(
+        'store-corrupt',
+        `could not find the content that ${node} had before ${rollout.id}`,
+        {
+          details: { node, digest: from },
+        },
+      )
     }
     const state = sealDesiredState({
       node,
@@ -250,7 +295,11 @@ async function readFleet(
   return viewFleet({ rollout, members, isOnline, nowMs })
 }
 
-function announce({ log, onPublished }: RunnerOptions, id: string, { events, published }: Move): void {
+function announce(
+  { log, onPublished }: RunnerOptions,
+  id: string,
+  { events, published }: Move,
+): void {
   for (const event of events) {
     const isBad = event.kind === 'draining' || event.kind === 'node-broken'
     log[isBad ? 'warn' : 'info']({ rollout: id, event }, 'rollout moved')

@@ -136,7 +136,10 @@ export interface Revisions {
   latest(): Promise<RevisionRecord | undefined>
   get(number: number): Promise<RevisionRecord | undefined>
   /** Newest first. */
-  list(page: { readonly before?: number; readonly limit: number }): Promise<readonly RevisionRecord[]>
+  list(page: {
+    readonly before?: number
+    readonly limit: number
+  }): Promise<readonly RevisionRecord[]>
 }
 
 export interface DesiredRecord {
@@ -187,7 +190,11 @@ export interface LeafRecord {
 export interface Leaves {
   insert(leaf: LeafRecord): Promise<void>
   /** The newest leaf for this node, service and key: signing again gives the same certificate. */
-  findByKey(node: string, service: ServiceName, publicKeyDigest: string): Promise<LeafRecord | undefined>
+  findByKey(
+    node: string,
+    service: ServiceName,
+    publicKeyDigest: string,
+  ): Promise<LeafRecord | undefined>
   /** Whether another node or another service has a leaf for this key. */
   keyUsedByOther(node: string, service: ServiceName, publicKeyDigest: string): Promise<boolean>
   listByNode(node: string): Promise<readonly LeafRecord[]>
@@ -206,7 +213,10 @@ export interface RolloutMember {
 
 export type ReportExcerpt = Pick<Report, 'observedGeneration' | 'observedDigest' | 'problem'> & {
   readonly receivedAtMs: number
-  readonly services: readonly Pick<ServiceReport, 'service' | 'outcome' | 'reason' | 'activations'>[]
+  readonly services: readonly Pick<
+    ServiceReport,
+    'service' | 'outcome' | 'reason' | 'activations'
+  >[]
 }
 
 export interface Rollouts {
@@ -214,20 +224,35 @@ export interface Rollouts {
    * Stores the plan and the first events (version 0). Fails with `overlapping-rollout` when a node of
    * the plan is in a rollout that has not ended.
    */
-  insert(rollout: { readonly id: string; readonly plan: RolloutPlan; readonly events: readonly RolloutEvent[]; readonly atMs: number }): Promise<Rollout>
+  insert(rollout: {
+    readonly id: string
+    readonly plan: RolloutPlan
+    readonly events: readonly RolloutEvent[]
+    readonly atMs: number
+  }): Promise<Rollout>
   get(id: string): Promise<Rollout | undefined>
   /** Newest first. */
   list(page: { readonly limit: number }): Promise<readonly Rollout[]>
   /** Rollouts that have not ended. */
   active(): Promise<readonly Rollout[]>
-  events(id: string, page: { readonly after: number; readonly limit: number }): Promise<readonly { readonly version: number; readonly atMs: number; readonly event: RolloutEvent }[]>
+  events(
+    id: string,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<
+    readonly { readonly version: number; readonly atMs: number; readonly event: RolloutEvent }[]
+  >
   /** The nodes of a rollout that are still in the fleet, in plan order. */
   members(id: string): Promise<readonly RolloutMember[]>
   /**
    * Appends with an expected version; throws `version-conflict` (retryable) when somebody was first.
    * The folded state is stored with it. Each event is also an audit entry.
    */
-  append(id: string, expectedVersion: number, events: readonly RolloutEvent[], atMs: number): Promise<Rollout>
+  append(
+    id: string,
+    expectedVersion: number,
+    events: readonly RolloutEvent[],
+    atMs: number,
+  ): Promise<Rollout>
 }
 
 export interface LeaseRecord {
@@ -273,7 +298,13 @@ export interface AuditRecord {
 }
 
 export interface Audit {
-  append(entry: { readonly atMs: number; readonly actor: string; readonly action: string; readonly subject: string; readonly reason?: Reason }): Promise<void>
+  append(entry: {
+    readonly atMs: number
+    readonly actor: string
+    readonly action: string
+    readonly subject: string
+    readonly reason?: Reason
+  }): Promise<void>
   /** Oldest first, after a sequence number. */
   list(page: { readonly after: number; readonly limit: number }): Promise<readonly AuditRecord[]>
 }

@@ -1,7 +1,7 @@
 // Names in certificates: one spelling for each, so that sets of them can be compared.
 
 import { isIP } from 'node:net'
-import { domainToASCII } from 'node:url'
+import { domainToASCII, domainToUnicode } from 'node:url'
 import { OperationalError } from '../errors.ts'
 
 /** The names of a server, as in `Names` of the contract. */
@@ -150,8 +150,14 @@ function checkLabel(name: string, label: string): void {
   // Underscores are no host names, but internal networks have them and every TLS library accepts them.
   if (!/^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$/.test(label))
     throw invalid(name, 'has characters that no name may have')
-  if (label.startsWith('xn--') && domainToASCII(label) !== label)
+  if (label.startsWith('xn--') && !isPunycode(label))
     throw invalid(name, 'has a label with broken punycode')
+}
+
+// Versions of Node differ in what they call an error; that a label survives both ways does not change.
+function isPunycode(label: string): boolean {
+  const unicode = domainToUnicode(label)
+  return unicode !== label && domainToASCII(unicode) === label
 }
 
 function invalid(name: string, what: string): OperationalError {

@@ -143,4 +143,4 @@ let listeners = 0
 const LISTENER = `
   socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die; bind($s, pack_sockaddr_un("\\0$ARGV[0]")) or die;
   $| = 1; print "LISTENING\\n"; $SIG{ALRM} = sub { print "\\n" or exit; alarm 1 }; alarm 1;
-  while (1) { defined recv($s, my $text, 4096, 0) and print "$text\\n" }`
+  my $text; while (1) { defined recv($s, $text, 4096, 0) and print "$text\\n" }`

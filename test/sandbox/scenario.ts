@@ -5,7 +5,9 @@ import { until } from '../lab/until.ts'
 
 /** A machine with a systemctl. */
 export interface SystemctlHost {
-  systemctl(argv: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string; readonly code: number }>
+  systemctl(
+    argv: readonly string[],
+  ): Promise<{ readonly stdout: string; readonly stderr: string; readonly code: number }>
   writeFile(path: string, contents: string): Promise<void>
   readLink(path: string): Promise<string | undefined>
 }
@@ -59,18 +61,24 @@ export async function runScenario(host: SystemctlHost): Promise<string> {
   }
   const reach = (unit: string, state: string) =>
     until(
-      async () => (await host.systemctl(['show', '--property=SubState', unit])).stdout === `SubState=${state}\n`,
+      async () =>
+        (await host.systemctl(['show', '--property=SubState', unit])).stdout ===
+        `SubState=${state}\n`,
       { what: `${unit} is ${state}` },
     )
   const invocation = async (unit: string) => {
     const link = await host.readLink(`/run/systemd/units/invocation:${unit}.service`)
     const shown = (await host.systemctl(['show', '--property=InvocationID', unit])).stdout
-    const says = link === undefined ? 'none' : shown === `InvocationID=${link}\n` ? 'the same' : 'another'
+    const says =
+      link === undefined ? 'none' : shown === `InvocationID=${link}\n` ? 'the same' : 'another'
     transcript.push(`invocation link of ${unit}: ${says}`, '')
   }
 
   for (const [name, text] of Object.entries(UNITS)) await host.writeFile(unitPath(name), text)
-  await host.writeFile('/etc/systemd/system/good.service.d/10-more.conf', '[Service]\nEnvironment=H=i\n')
+  await host.writeFile(
+    '/etc/systemd/system/good.service.d/10-more.conf',
+    '[Service]\nEnvironment=H=i\n',
+  )
   await run('daemon-reload')
 
   // What can be read of a unit
@@ -158,7 +166,8 @@ export async function runScenario(host: SystemctlHost): Promise<string> {
   await run(`show badreload --property=${LIFE}`)
   await run('stop badreload')
   await run('reload plain')
-  for (const verb of ['start', 'restart', 'reload', 'stop', 'kill', 'reset-failed']) await run(`${verb} nosuch`)
+  for (const verb of ['start', 'restart', 'reload', 'stop', 'kill', 'reset-failed'])
+    await run(`${verb} nosuch`)
   await run('start stubborn')
   await run('stop stubborn')
   await run(`show stubborn --property=${LIFE}`)

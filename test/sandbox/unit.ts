@@ -57,6 +57,7 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
   let autoRestart = Promise.withResolvers<JobResult>()
   let forgetRestarts = false
   let stopping = false
+  let restarting = false
   let limit = { beginMs: Number.NEGATIVE_INFINITY, count: 0 }
   let last: Promise<unknown> = Promise.resolve()
 
@@ -257,11 +258,12 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
     }
     forgetRestarts = true
     set({ state: status.result === 'success' ? 'inactive/dead' : 'failed/failed' })
-    if (status.result === 'success' && definition.unitFileState !== 'enabled') forget()
+    if (status.result === 'success') forgetUnlessEnabled()
   }
 
-  /** systemd unloads a unit that is down and that nothing refers to, and with it what it remembers. */
-  function forget(): void {
+  /** systemd unloads a unit that is down, has no job and is wanted by none, with all it remembers. */
+  function forgetUnlessEnabled(): void {
+    if (definition.unitFileState === 'enabled' || restarting) return
     limit = { beginMs: Number.NEGATIVE_INFINITY, count: 0 }
     status = { ...NEW_UNIT, job: status.job }
   }
@@ -272,7 +274,7 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
       autoRestart.resolve('failed')
       forgetRestarts = true
       set({ state: 'inactive/dead' })
-      if (definition.unitFileState !== 'enabled') forget()
+      forgetUnlessEnabled()
     }
     const running = current
     if (running === undefined) return
@@ -342,7 +344,9 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
     restart: () => {
       abortStart()
       return job(async () => {
+        restarting = true
         await doStop()
+        restarting = false
         return await doStart()
       })
     },
@@ -358,7 +362,7 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
       set({ result: 'success', restarts: 0 })
       if (status.state !== 'failed/failed') return
       set({ state: 'inactive/dead' })
-      if (definition.unitFileState !== 'enabled') forget()
+      forgetUnlessEnabled()
     },
     destroy: () => {
       clearTimeout(restartTimer)

@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+} from 'node:fs'
 import { readdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync } from 'node:fs'
 import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,7 +30,7 @@ function tree(t: Test, content: Parameters<Test['testdir']>[0] = { etc: { tls: {
   return { root, files: createFiles({ root }), at: (path: string) => join(root, path) }
 }
 
-t.test('a new file has its contents, owner and mode, whatever the umask', async t => {
+await t.test('a new file has its contents, owner and mode, whatever the umask', async t => {
   const { files, at } = tree(t)
 
   for (const umask of [0o000, 0o077]) {
@@ -43,7 +51,7 @@ t.test('a new file has its contents, owner and mode, whatever the umask', async 
   t.same(await files.list('/etc/tls'), ['key.pem'])
 })
 
-t.test('an existing file is replaced only when asked to', async t => {
+await t.test('an existing file is replaced only when asked to', async t => {
   const { files, at } = tree(t, { etc: { a: 'old' } })
   const file = { ...mine, contents: bytes('new'), mode: 0o600 }
 
@@ -56,24 +64,27 @@ t.test('an existing file is replaced only when asked to', async t => {
   t.equal(readFileSync(at('etc/a'), 'utf8'), 'new')
 })
 
-t.test('a symlink, a FIFO or a hard link in the way is replaced, never written through', async t => {
-  const { files, at } = tree(t, { etc: { victim: 'untouched' } })
-  symlinkSync('victim', at('etc/link'))
-  linkSync(at('etc/victim'), at('etc/hard'))
-  spawnSync('mkfifo', [at('etc/fifo')])
-  mkdirSync(at('etc/dir'))
-  const file = { ...mine, contents: bytes('ours'), mode: 0o600, overwrite: true }
+await t.test(
+  'a symlink, a FIFO or a hard link in the way is replaced, never written through',
+  async t => {
+    const { files, at } = tree(t, { etc: { victim: 'untouched' } })
+    symlinkSync('victim', at('etc/link'))
+    linkSync(at('etc/victim'), at('etc/hard'))
+    spawnSync('mkfifo', [at('etc/fifo')])
+    mkdirSync(at('etc/dir'))
+    const file = { ...mine, contents: bytes('ours'), mode: 0o600, overwrite: true }
 
-  for (const name of ['link', 'hard', 'fifo']) {
-    await files.create(`/etc/${name}`, file)
-    t.equal(readFileSync(at(`etc/${name}`), 'utf8'), 'ours', name)
-    t.ok(lstatSync(at(`etc/${name}`)).isFile(), name)
-  }
-  t.equal(readFileSync(at('etc/victim'), 'utf8'), 'untouched')
-  await t.rejects(files.create('/etc/dir', file), { code: 'unsafe-path' })
-})
+    for (const name of ['link', 'hard', 'fifo']) {
+      await files.create(`/etc/${name}`, file)
+      t.equal(readFileSync(at(`etc/${name}`), 'utf8'), 'ours', name)
+      t.ok(lstatSync(at(`etc/${name}`)).isFile(), name)
+    }
+    t.equal(readFileSync(at('etc/victim'), 'utf8'), 'untouched')
+    await t.rejects(files.create('/etc/dir', file), { code: 'unsafe-path' })
+  },
+)
 
-t.test('nothing is written through a directory that others can change', async t => {
+await t.test('nothing is written through a directory that others can change', async t => {
   const { files, at } = tree(t, { etc: { real: {}, loose: {}, group: {}, file: '' } })
   symlinkSync('real', at('etc/linked'))
   chmodSync(at('etc/loose'), 0o1777)
@@ -100,7 +111,7 @@ t.test('nothing is written through a directory that others can change', async t 
   })
 })
 
-t.test('a directory of the service user is refused', { skip: ROOT_ONLY }, async t => {
+await t.test('a directory of the service user is refused', { skip: ROOT_ONLY }, async t => {
   const { files, at } = tree(t, { var: { influxdb: {} } })
   chownSync(at('var/influxdb'), 65534, 65534)
 
@@ -109,7 +120,7 @@ t.test('a directory of the service user is refused', { skip: ROOT_ONLY }, async 
   await t.rejects(made, { code: 'unsafe-path', message: /belongs to user id 65534/ })
 })
 
-t.test('rename replaces a file or a symlink, and follows none', async t => {
+await t.test('rename replaces a file or a symlink, and follows none', async t => {
   const { files, at } = tree(t, { etc: { new: 'new', victim: 'untouched', b: {} } })
   symlinkSync('victim', at('etc/live'))
 
@@ -124,7 +135,7 @@ t.test('rename replaces a file or a symlink, and follows none', async t => {
   await t.rejects(files.rename('/etc/victim', '/none/b'), { code: 'write-failed' })
 })
 
-t.test('a link is switched in one step and may replace what a crash left', async t => {
+await t.test('a link is switched in one step and may replace what a crash left', async t => {
   const { files, at } = tree(t, { tls: { releases: { a: { f: 'A' }, b: { f: 'B' } }, dir: {} } })
   symlinkSync('nowhere', at('tls/.tlsfleet-link-current'))
 
@@ -139,35 +150,42 @@ t.test('a link is switched in one step and may replace what a crash left', async
   t.same(await files.list('/tls'), ['current', 'dir', 'releases'])
 })
 
-t.test('directories and owners are corrected, and left alone when they are right', async t => {
-  const { files, at } = tree(t, { etc: { file: 'x' } })
+await t.test(
+  'directories and owners are corrected, and left alone when they are right',
+  async t => {
+    const { files, at } = tree(t, { etc: { file: 'x' } })
 
-  await files.makeDirectory('/etc/d', { ...mine, mode: 0o750 })
-  await files.setOwnership('/etc/file', { ...mine, mode: 0o640 })
-  const before = [await files.stat('/etc/d'), await files.stat('/etc/file')]
-  await files.makeDirectory('/etc/d', { ...mine, mode: 0o750 })
-  await files.setOwnership('/etc/file', { ...mine, mode: 0o640 })
+    await files.makeDirectory('/etc/d', { ...mine, mode: 0o750 })
+    await files.setOwnership('/etc/file', { ...mine, mode: 0o640 })
+    const before = [await files.stat('/etc/d'), await files.stat('/etc/file')]
+    await files.makeDirectory('/etc/d', { ...mine, mode: 0o750 })
+    await files.setOwnership('/etc/file', { ...mine, mode: 0o640 })
 
-  t.match(before, [
-    { kind: 'directory', mode: 0o750 },
-    { kind: 'file', mode: 0o640 },
-  ])
-  t.same([await files.stat('/etc/d'), await files.stat('/etc/file')], before)
-  await files.makeDirectory('/etc/d', { ...mine, mode: 0o711 })
-  t.match(await files.stat('/etc/d'), { mode: 0o711 })
-  linkSync(at('etc/file'), at('etc/other'))
-  spawnSync('mkfifo', [at('etc/fifo')])
-  symlinkSync('file', at('etc/link'))
-  for (const name of ['file', 'fifo', 'link'])
-    await t.rejects(files.setOwnership(`/etc/${name}`, { ...mine, mode: 0o666 }), {
+    t.match(before, [
+      { kind: 'directory', mode: 0o750 },
+      { kind: 'file', mode: 0o640 },
+    ])
+    t.same([await files.stat('/etc/d'), await files.stat('/etc/file')], before)
+    await files.makeDirectory('/etc/d', { ...mine, mode: 0o711 })
+    t.match(await files.stat('/etc/d'), { mode: 0o711 })
+    linkSync(at('etc/file'), at('etc/other'))
+    spawnSync('mkfifo', [at('etc/fifo')])
+    symlinkSync('file', at('etc/link'))
+    for (const name of ['file', 'fifo', 'link'])
+      await t.rejects(files.setOwnership(`/etc/${name}`, { ...mine, mode: 0o666 }), {
+        code: 'unsafe-path',
+      })
+    await t.rejects(files.makeDirectory('/etc/file', { ...mine, mode: 0o755 }), {
       code: 'unsafe-path',
     })
-  await t.rejects(files.makeDirectory('/etc/file', { ...mine, mode: 0o755 }), { code: 'unsafe-path' })
-  await t.rejects(files.makeDirectory('/no/d', { ...mine, mode: 0o755 }), { code: 'write-failed' })
-  t.equal(lstatSync(at('etc/file')).mode & 0o777, 0o640)
-})
+    await t.rejects(files.makeDirectory('/no/d', { ...mine, mode: 0o755 }), {
+      code: 'write-failed',
+    })
+    t.equal(lstatSync(at('etc/file')).mode & 0o777, 0o640)
+  },
+)
 
-t.test('files can be given to a service user by root only', async t => {
+await t.test('files can be given to a service user by root only', async t => {
   const { files, at } = tree(t)
   const file = { contents: bytes('k'), uid: 65534, gid: 65534, mode: 0o400, overwrite: false }
 
@@ -181,7 +199,7 @@ t.test('files can be given to a service user by root only', async t => {
   }
 })
 
-t.test('a whole directory is removed, without leaving it through a symlink', async t => {
+await t.test('a whole directory is removed, without leaving it through a symlink', async t => {
   const { files, at } = tree(t, { keep: { f: 'kept' }, gone: { sub: { f: '1' }, g: '2' } })
   symlinkSync('../../keep', at('gone/sub/link'))
   symlinkSync('keep', at('link'))
@@ -195,7 +213,7 @@ t.test('a whole directory is removed, without leaving it through a symlink', asy
   t.equal(readFileSync(at('keep/f'), 'utf8'), 'kept')
 })
 
-t.test('reading takes regular files only, of a bearable size, and never hangs', async t => {
+await t.test('reading takes regular files only, of a bearable size, and never hangs', async t => {
   const { files, at } = tree(t, { etc: { f: 'text', empty: '' } })
   spawnSync('mkfifo', [at('etc/fifo')])
   symlinkSync('fifo', at('etc/to-fifo'))
@@ -221,13 +239,13 @@ t.test('reading takes regular files only, of a bearable size, and never hangs', 
   await t.rejects(files.list('/etc/f'), { code: 'file-unreadable' })
 })
 
-t.test('files without size, as those of /proc, are read to their end', async t => {
+await t.test('files without size, as those of /proc, are read to their end', async t => {
   const text = Buffer.from((await createFiles().read('/proc/self/status')) ?? []).toString()
 
   t.match(text, /^Name:.*nonvoluntary_ctxt_switches:\t\d+\n$/s)
 })
 
-t.test('below another root no symlink leads out of it', async t => {
+await t.test('below another root no symlink leads out of it', async t => {
   const { files, at } = tree(t, { etc: { real: { f: 'inside' } }, usr: {} })
   symlinkSync('/etc/real', at('usr/absolute'))
   symlinkSync('../../../../../../etc/real', at('usr/above'))
@@ -244,7 +262,7 @@ t.test('below another root no symlink leads out of it', async t => {
   t.match(await files.stat('/'), { kind: 'directory' })
 })
 
-t.test('the version of a file moves with every change, and only then', async t => {
+await t.test('the version of a file moves with every change, and only then', async t => {
   const { files, at } = tree(t, { etc: { f: 'one' } })
   const versions = new Set<string | undefined>()
   const note = async () => versions.add((await files.stat('/etc/f'))?.version)
@@ -266,27 +284,34 @@ t.test('the version of a file moves with every change, and only then', async t =
   t.ok(versions.has(undefined))
 })
 
-t.test('a parent that is swapped for a symlink meanwhile leads no write elsewhere', async t => {
-  const { files, at } = tree(t, { victim: {}, work: { d: {} } })
-  const file = { ...mine, contents: bytes('x'), mode: 0o600, overwrite: true }
-  // Swaps work/d between a directory and a symlink to the victim as fast as it can.
-  const swap = `cd "$1" && while :; do mv -T d e; ln -s ../victim d; rm d; mv -T e d; done 2>/dev/null`
-  const { spawn } = await import('node:child_process')
-  const attacker = spawn('sh', ['-c', swap, 'sh', at('work')], { detached: true, stdio: 'ignore' })
-  const seen = new Map<string, number>()
-  const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
+await t.test(
+  'a parent that is swapped for a symlink meanwhile leads no write elsewhere',
+  async t => {
+    const { files, at } = tree(t, { victim: {}, work: { d: {} } })
+    const file = { ...mine, contents: bytes('x'), mode: 0o600, overwrite: true }
+    // Swaps work/d between a directory and a symlink to the victim as fast as it can.
+    const swap = `cd "$1" && while :; do mv -T d e; ln -s ../victim d; rm d; mv -T e d; done 2>/dev/null`
+    const { spawn } = await import('node:child_process')
+    const attacker = spawn('sh', ['-c', swap, 'sh', at('work')], {
+      detached: true,
+      stdio: 'ignore',
+    })
+    const seen = new Map<string, number>()
+    const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
 
-  for (let i = 0; i < 300; i++) {
-    const outcome = files.create('/work/d/f', file).then(
-      () => 'written',
-      (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : 'odd'),
-    )
-    count(await outcome)
-  }
-  if (attacker.pid !== undefined) process.kill(-attacker.pid)
+    for (let i = 0; i < 300; i++) {
+      const outcome = files.create('/work/d/f', file).then(
+        () => 'written',
+        (error: unknown) =>
+          error instanceof Error && 'code' in error ? String(error.code) : 'odd',
+      )
+      count(await outcome)
+    }
+    if (attacker.pid !== undefined) process.kill(-attacker.pid)
 
-  t.comment(Object.fromEntries(seen))
-  t.same(readdirSync(at('victim')), [])
-  t.notOk(existsSync(at('victim/f')))
-  t.notOk(seen.has('odd'))
-})
+    t.comment(Object.fromEntries(seen))
+    t.same(readdirSync(at('victim')), [])
+    t.notOk(existsSync(at('victim/f')))
+    t.notOk(seen.has('odd'))
+  },
+)

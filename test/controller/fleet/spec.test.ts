@@ -1,4 +1,5 @@
 import t from 'tap'
+import { assert } from '../../../shared/assert.ts'
 import { editDistance, nearest } from '../../../controller/fleet/nearest.ts'
 import { matches } from '../../../controller/fleet/selector.ts'
 import { parseFleetSpec } from '../../../controller/fleet/spec.ts'
@@ -29,7 +30,7 @@ function problemsOf(text: string): readonly string[] {
 t.test('a spec is parsed with defaults filled in', async t => {
   const parsed = parseFleetSpec(GOOD)
 
-  if (parsed.kind !== 'ok') return t.fail('is valid', parsed)
+  assert(parsed.kind === 'ok', 'the spec is valid')
   const [first, second] = parsed.spec.services
   t.match(first, {
     service: 'prometheus',
@@ -60,7 +61,7 @@ t.test('the digest is of the meaning, not of the text', async t => {
   const other = GOOD.replace('nodes: all', 'nodes: { names: [n1] }')
   const digests = [GOOD, same, other].map(text => {
     const parsed = parseFleetSpec(text)
-    return parsed.kind === 'ok' ? parsed.digest : t.fail('is valid', parsed)
+    return parsed.kind === 'ok' ? parsed.digest : parsed.problems
   })
 
   t.equal(digests[0], digests[1])
@@ -176,7 +177,7 @@ t.test('a problem behind an alias is shown', async t => {
     'version: 1\nfleet: demo\nservices:\n  - { service: prometheus, nodes: &n { lables: {} } }\n  - { service: influxdb, nodes: *n }\n'
 
   t.strictSame(problemsOf(text), [
-    '4:38 services[0].nodes.lables: unknown key `lables`; did you mean `labels`?',
+    '4:40 services[0].nodes.lables: unknown key `lables`; did you mean `labels`?',
   ])
 })
 

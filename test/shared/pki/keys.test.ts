@@ -28,12 +28,26 @@ t.test('a generated key is a pair, and its private half does not print', async t
 })
 
 t.test('keys that cannot be read say why, and never quote the key', async t => {
-  const encrypted = ecKey().export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
+  const encrypted = ecKey().export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'x',
+  })
   t.throws(() => parsePrivateKey(new Secret(encrypted.toString())), { code: 'key-encrypted' })
-  const traditional = ecKey().export({ type: 'sec1', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'x' })
+  const traditional = ecKey().export({
+    type: 'sec1',
+    format: 'pem',
+    cipher: 'aes-128-cbc',
+    passphrase: 'x',
+  })
   t.throws(() => parsePrivateKey(new Secret(traditional.toString())), { code: 'key-encrypted' })
   t.throws(() => parsePrivateKey(new Secret('canary-secret')), { code: 'key-unparsable' })
-  t.throws(() => parsePublicKey(keyPemOf(ecKey())), { code: 'key-unparsable' }, 'a private key is no public key')
+  t.throws(
+    () => parsePublicKey(keyPemOf(ecKey())),
+    { code: 'key-unparsable' },
+    'a private key is no public key',
+  )
   t.throws(() => parsePublicKey('-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----'), {
     code: 'key-unparsable',
   })
@@ -45,8 +59,13 @@ t.test('weak keys are told from good ones', async t => {
   t.equal(weakKeyReason(ec('P-384')), undefined)
   t.equal(weakKeyReason(ec('P-521')), undefined)
   t.match(weakKeyReason(ec('secp256k1')), { code: 'weak-key' })
-  t.match(weakKeyReason(generateKeyPairSync('ed25519').publicKey), { code: 'weak-key', message: /ed25519/ })
-  t.match(weakKeyReason(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey), { message: /1024 bits/ })
+  t.match(weakKeyReason(generateKeyPairSync('ed25519').publicKey), {
+    code: 'weak-key',
+    message: /ed25519/,
+  })
+  t.match(weakKeyReason(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey), {
+    message: /1024 bits/,
+  })
 
   const odd = (1n << 2047n) + 12_345_679n
   t.equal(weakKeyReason(rsaKey(odd)), undefined)
@@ -58,8 +77,25 @@ t.test('weak keys are told from good ones', async t => {
 })
 
 t.test('a modulus with the ROCA fingerprint is refused', async t => {
-  const product = [11n, 13n, 17n, 19n, 37n, 53n, 61n, 71n, 73n, 79n, 97n, 103n, 107n, 109n, 127n, 151n, 157n]
-    .reduce((all, prime) => all * prime, 2n)
+  const product = [
+    11n,
+    13n,
+    17n,
+    19n,
+    37n,
+    53n,
+    61n,
+    71n,
+    73n,
+    79n,
+    97n,
+    103n,
+    107n,
+    109n,
+    127n,
+    151n,
+    157n,
+  ].reduce((all, prime) => all * prime, 2n)
   // A power of 65537 modulo the product of the primes, as the faulty library made them.
   const power = 65_537n ** 5n % product
   const modulus = ((1n << 2047n) / product + 1n) * product + power
@@ -85,13 +121,24 @@ t.test('a proof is good for its key, purpose and context, and for nothing else',
   t.ok(verifyProof({ ...subject, publicKey, proof }))
   t.notOk(verifyProof({ ...subject, publicKey: createPublicKey(ecKey()), proof }), 'another key')
   t.notOk(verifyProof({ ...subject, purpose: 'renew', publicKey, proof }), 'another purpose')
-  for (const context of [['node-1'], ['node-1', 'influxdb', ''], ['influxdb', 'node-1'], ['node-1\ninfluxdb']])
-    t.notOk(verifyProof({ ...subject, context, publicKey, proof }), `context ${JSON.stringify(context)}`)
+  for (const context of [
+    ['node-1'],
+    ['node-1', 'influxdb', ''],
+    ['influxdb', 'node-1'],
+    ['node-1\ninfluxdb'],
+  ])
+    t.notOk(
+      verifyProof({ ...subject, context, publicKey, proof }),
+      `context ${JSON.stringify(context)}`,
+    )
   t.notOk(verifyProof({ ...subject, publicKey, proof: '' }))
   t.notOk(verifyProof({ ...subject, publicKey, proof: 'A'.repeat(4000) }))
   t.notOk(verifyProof({ ...subject, publicKey, proof: `${proof}\n` }))
   const ed25519 = generateKeyPairSync('ed25519').publicKey
-  t.notOk(verifyProof({ ...subject, publicKey: ed25519, proof }), 'a key that cannot make such proofs')
+  t.notOk(
+    verifyProof({ ...subject, publicKey: ed25519, proof }),
+    'a key that cannot make such proofs',
+  )
   t.throws(() => signProof({ purpose: 'enroll', context: ['a\nb'], key }), /one line/)
 })
 

@@ -24,7 +24,8 @@ t.test('DNS names have one spelling', async t => {
     'a_b.example': 'a_b.example',
     'n1.2x': 'n1.2x',
   }
-  for (const [name, normal] of Object.entries(cases)) t.equal(normalizeDnsName(name, plain), normal, name)
+  for (const [name, normal] of Object.entries(cases))
+    t.equal(normalizeDnsName(name, plain), normal, name)
   t.equal(normalizeDnsName('*.Zone.example', withWildcard), '*.zone.example')
 })
 
@@ -66,8 +67,16 @@ t.test('what is no host name is refused', async t => {
     '*.10.0.0.1',
   ]
   for (const name of refused)
-    t.throws(() => normalizeDnsName(name, withWildcard), { code: 'name-invalid' }, JSON.stringify(name))
-  t.throws(() => normalizeDnsName('*.zone.example', plain), { code: 'name-invalid' }, 'no wildcard allowed')
+    t.throws(
+      () => normalizeDnsName(name, withWildcard),
+      { code: 'name-invalid' },
+      JSON.stringify(name),
+    )
+  t.throws(
+    () => normalizeDnsName('*.zone.example', plain),
+    { code: 'name-invalid' },
+    'no wildcard allowed',
+  )
 })
 
 t.test('normalizing is idempotent and never yields anything but host name characters', async t => {
@@ -96,8 +105,18 @@ t.test('IP addresses have one spelling', async t => {
     '::ffff:10.0.0.1': '10.0.0.1',
     '64:ff9b::192.0.2.1': '64:ff9b::c000:201',
   }
-  for (const [text, normal] of Object.entries(cases)) t.equal(normalizeIpAddress(text), normal, text)
-  for (const text of ['', '10.0.0', '10.0.0.01', '256.0.0.1', 'fe80::1%eth0', '[::1]', 'a.example', '0x7f000001'])
+  for (const [text, normal] of Object.entries(cases))
+    t.equal(normalizeIpAddress(text), normal, text)
+  for (const text of [
+    '',
+    '10.0.0',
+    '10.0.0.01',
+    '256.0.0.1',
+    'fe80::1%eth0',
+    '[::1]',
+    'a.example',
+    '0x7f000001',
+  ])
     t.throws(() => normalizeIpAddress(text), { code: 'name-invalid' }, text)
   fc.assert(
     fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), address => {
@@ -108,7 +127,10 @@ t.test('IP addresses have one spelling', async t => {
 })
 
 t.test('sets of names are compared without order and duplicates', async t => {
-  const a = normalizeNames({ dns: ['b.example', 'A.example', 'a.example.'], ip: ['::1', '10.0.0.1'] }, plain)
+  const a = normalizeNames(
+    { dns: ['b.example', 'A.example', 'a.example.'], ip: ['::1', '10.0.0.1'] },
+    plain,
+  )
   t.same(a, { dns: ['a.example', 'b.example'], ip: ['10.0.0.1', '::1'] })
   t.ok(sameNames(a, { dns: ['b.example', 'a.example'], ip: ['::1', '10.0.0.1', '::1'] }))
   t.notOk(sameNames(a, { dns: ['b.example'], ip: ['::1', '10.0.0.1'] }))
@@ -130,8 +152,15 @@ t.test('a wildcard stands for exactly one label', async t => {
 
 t.test('missing names are those that no pattern covers', async t => {
   const offered = { dns: ['*.zone.example', 'one.example'], ip: ['2001:db8::1'] }
-  t.same(missingNames(offered, { dns: ['a.zone.example', 'one.example'], ip: ['2001:DB8:0::1'] }), [])
-  t.same(missingNames(offered, { dns: ['*.zone.example'], ip: [] }), [], 'a wanted wildcard needs that wildcard')
+  t.same(
+    missingNames(offered, { dns: ['a.zone.example', 'one.example'], ip: ['2001:DB8:0::1'] }),
+    [],
+  )
+  t.same(
+    missingNames(offered, { dns: ['*.zone.example'], ip: [] }),
+    [],
+    'a wanted wildcard needs that wildcard',
+  )
   t.same(missingNames(offered, { dns: ['two.example', '*.other.example'], ip: ['10.0.0.1'] }), [
     'two.example',
     '*.other.example',
@@ -144,6 +173,13 @@ t.test('ranges are address and mask', async t => {
   t.equal(ipRangeBytes('192.168.4.0/22').toString('hex'), 'c0a80400fffffc00')
   t.equal(ipRangeBytes('0.0.0.0/0').toString('hex'), '0000000000000000')
   t.equal(ipRangeBytes('2001:db8::/33').toString('hex').slice(32), 'ffffffff80' + '0'.repeat(22))
-  for (const range of ['10.0.0.0', '10.0.0.1/8', '10.0.0.0/33', 'x/8', '10.0.0.0/-1', '10.0.0.0/8/8'])
+  for (const range of [
+    '10.0.0.0',
+    '10.0.0.1/8',
+    '10.0.0.0/33',
+    'x/8',
+    '10.0.0.0/-1',
+    '10.0.0.0/8/8',
+  ])
     t.throws(() => ipRangeBytes(range), { code: 'name-invalid' }, range)
 })

@@ -9,23 +9,28 @@ const lifetimeMs = fc.integer({ min: hour, max: 3650 * DAY_MS })
 
 t.test('a renewal is due once, stays due, and has the same answer whenever asked', async t => {
   fc.assert(
-    fc.property(serial, lifetimeMs, fc.double({ min: 0, max: 0.99, noNaN: true }), (id, lifetime, part) => {
-      const inputs = {
-        notBeforeMs: NOW_MS,
-        notAfterMs: NOW_MS + lifetime,
-        serial: id,
-        renewBeforeMs: Math.floor(lifetime * part),
-      }
-      const atMs = renewAtMs(inputs)
-      return (
-        atMs === renewAtMs({ ...inputs, serial: id.toUpperCase() }) &&
-        !isDue(inputs, atMs - 1) &&
-        isDue(inputs, atMs) &&
-        isDue(inputs, inputs.notAfterMs) &&
-        !isDue(inputs, NOW_MS) &&
-        atMs < inputs.notAfterMs - inputs.renewBeforeMs / 3
-      )
-    }),
+    fc.property(
+      serial,
+      lifetimeMs,
+      fc.double({ min: 0, max: 0.99, noNaN: true }),
+      (id, lifetime, part) => {
+        const inputs = {
+          notBeforeMs: NOW_MS,
+          notAfterMs: NOW_MS + lifetime,
+          serial: id,
+          renewBeforeMs: Math.floor(lifetime * part),
+        }
+        const atMs = renewAtMs(inputs)
+        return (
+          atMs === renewAtMs({ ...inputs, serial: id.toUpperCase() }) &&
+          !isDue(inputs, atMs - 1) &&
+          isDue(inputs, atMs) &&
+          isDue(inputs, inputs.notAfterMs) &&
+          !isDue(inputs, NOW_MS) &&
+          atMs < inputs.notAfterMs - inputs.renewBeforeMs / 3
+        )
+      },
+    ),
     { numRuns: 1000 },
   )
 })
@@ -51,12 +56,19 @@ t.test('renewals of equal certificates spread over a tenth of the lifetime', asy
       const bucket = Math.floor(((time - first) / width) * 10)
       buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1)
     }
-    t.ok([...buckets.values()].every(count => count < 600), 'no tenth has much more than its share')
+    t.ok(
+      [...buckets.values()].every(count => count < 600),
+      'no tenth has much more than its share',
+    )
   }
 })
 
 t.test('the usual case begins at the wished time', async t => {
-  const inputs = { notBeforeMs: NOW_MS, notAfterMs: NOW_MS + 90 * DAY_MS, renewBeforeMs: 30 * DAY_MS }
+  const inputs = {
+    notBeforeMs: NOW_MS,
+    notAfterMs: NOW_MS + 90 * DAY_MS,
+    renewBeforeMs: 30 * DAY_MS,
+  }
   const days = (id: string) => (renewAtMs({ ...inputs, serial: id }) - NOW_MS) / DAY_MS
   for (const id of ['1', '2', '3', 'ff', 'abcdef']) t.ok(days(id) >= 60 && days(id) < 69, id)
 })

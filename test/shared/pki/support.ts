@@ -93,7 +93,11 @@ export function createTestCa(seed: string) {
     lifetimeMs: 1000 * DAY_MS,
   })
   const server = (dns: readonly string[], ip: readonly string[] = [], wish: Partial<Wish> = {}) =>
-    make({ profile: { kind: 'server', names: { dns, ip }, clientAuth: false }, issuer: intermediate, ...wish })
+    make({
+      profile: { kind: 'server', names: { dns, ip }, clientAuth: false },
+      issuer: intermediate,
+      ...wish,
+    })
 
   /** Findings of the linter over everything that was made. */
   const lintAll = () =>

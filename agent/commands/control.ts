@@ -1,0 +1,107 @@
+// The unix socket between the daemon and the local command line: mode 0600 in the agent's own
+// directory, so that only the agent's user gets to it. It also shows whether an agent is running.
+
+import { type Server, createServer, request } from 'node:http'
+import { chmodSync, rmSync } from 'node:fs'
+import * as z from 'zod/mini'
+import { Reason, parser } from '../../shared/contract/schema.ts'
+import { ServiceReport } from '../../shared/contract/report.ts'
+import { OperationalError, describeError, systemErrorCode } from '../../shared/errors.ts'
+import type { AgentControl } from '../agent.ts'
+
+const ControlAnswer = z.object({
+  node: z.optional(z.string()),
+  fleet: z.optional(z.string()),
+  controller: z.optional(z.string()),
+  generation: z.optional(z.int()),
+  mode: z.optional(z.string()),
+  lastPassAtMs: z.optional(z.int()),
+  problem: z.optional(Reason),
+  services: z.array(ServiceReport),
+})
+export type ControlAnswer = Readonly<z.infer<typeof ControlAnswer>>
+
+const parseAnswer = parser('answer of the agent', ControlAnswer)
+
+// A pass with two restarts and their proofs may take minutes.
+const ANSWER_TIMEOUT_MS = 900_000
+
+export async function serveControl(path: string, control: AgentControl): Promise<Server> {
+  const answers: Readonly<Record<string, () => unknown>> = {
+    'GET /status': () => control.status(),
+    'GET /plan': async () => ({ services: await control.plan() }),
+    'POST /apply': async () => ({ services: await control.apply() }),
+  }
+  const server = createServer((question, answer) => {
+    const handle = answers[`${question.method} ${question.url}`]
+    const reply = (status: number, body: unknown) => {
+      answer.writeHead(status, { 'content-type': 'application/json' })
+      answer.end(JSON.stringify(body))
+    }
+    if (handle === undefined) {
+      reply(404, { message: 'no such question' })
+      return
+    }
+    Promise.resolve(handle()).then(
+      body => reply(200, body),
+      error => reply(500, { message: describeError(error) }),
+    )
+  })
+  if (await isAgentRunning(path)) {
+    throw new OperationalError('agent-running', 'could not start: another agent is running with the same state directory')
+  }
+  rmSync(path, { force: true })
+  const umask = process.umask(0o177)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(path, resolve)
+    })
+    chmodSync(path, 0o600)
+  } finally {
+    process.umask(umask)
+  }
+  return server
+}
+
+export async function isAgentRunning(path: string): Promise<boolean> {
+  try {
+    await ask(path, 'GET', '/status')
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Throws `agent-not-running`. */
+export async function askAgent(path: string, what: 'status' | 'plan' | 'apply'): Promise<ControlAnswer> {
+  try {
+    return parseAnswer(await ask(path, what === 'apply' ? 'POST' : 'GET', `/${what}`))
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'EACCES') throw error
+    throw new OperationalError('agent-not-running', 'could not reach the agent of this node', {
+      cause: error,
+      hint: code === 'EACCES' ? 'run it as root' : 'start it with "systemctl start tlsfleet-agent", or give --desired FILE',
+    })
+  }
+}
+
+function ask(path: string, method: string, url: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const question = request({ socketPath: path, method, path: url, timeout: ANSWER_TIMEOUT_MS }, answer => {
+      let text = ''
+      answer.setEncoding('utf8')
+      answer.on('data', chunk => {
+        text += chunk
+      })
+      answer.on('error', reject)
+      answer.on('end', () => {
+        if (answer.statusCode === 200) resolve(JSON.parse(text))
+        else reject(new OperationalError('agent-failed', `the agent could not answer: ${text.slice(0, 500)}`))
+      })
+    })
+    question.on('error', reject)
+    question.end()
+  })
+}

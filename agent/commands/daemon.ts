@@ -1,0 +1,181 @@
+// `run` and `enroll`: wiring of the daemon to its edges.
+
+import { hostname } from 'node:os'
+import { readFile } from 'node:fs/promises'
+import { OperationalError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/log.ts'
+import { generateKey, parsePrivateKey } from '../../shared/pki/keys.ts'
+import { signProof } from '../../shared/pki/proof.ts'
+import { type AgentControl, runAgent } from '../agent.ts'
+import type { AgentConfig } from '../config.ts'
+import { createEnroll } from '../edges/enroll.ts'
+import { createNotifier } from '../edges/notify.ts'
+import { createRemote } from '../edges/remote.ts'
+import { createWatcher } from '../edges/watch.ts'
+import type { Host } from '../host.ts'
+import { loadIdentity, storeIdentity } from '../identity.ts'
+import { prepareState } from '../standalone.ts'
+import { AGENT_VERSION } from '../version.ts'
+import { createWake } from '../wake.ts'
+import { serveControl } from './control.ts'
+import type { Options } from './options.ts'
+
+export interface DaemonContext {
+  readonly options: Options
+  readonly config: AgentConfig
+  readonly host: Host
+  readonly stateDirectory: string
+  readonly socketPath: string
+  /** Where a logical path is on the file system of this process. */
+  readonly physicalPath: (path: string) => string
+  readonly log: Logger
+  readonly signal: AbortSignal
+  readonly write: (text: string) => void
+}
+
+// A watchdog of a minute is served in time, a loop that hangs is seen within it.
+const HEARTBEAT_MS = 20_000
+
+export async function runCommand(context: DaemonContext): Promise<number> {
+  const { host, stateDirectory, log, config, signal } = context
+  await prepareState(host, stateDirectory)
+  const identity = await loadIdentity(host.files, stateDirectory)
+  if (identity === undefined) {
+    throw new OperationalError('not-enrolled', 'could not start: this node is not enrolled', {
+      hint: 'run "tlsfleet-agent enroll --token …" with a token from "tlsfleet node add"',
+    })
+  }
+  const notifier = createNotifier({ environment: process.env })
+  const wake = createWake(host.clock)
+  let control: AgentControl | undefined
+  const watcher = createWatcher(() => wake('files'))
+  const heartbeat = pacemaker(context, notifier.watchdogIntervalMs, () => notifier.watchdog())
+  const server = await serveControl(context.socketPath, lateControl(() => control))
+  try {
+    await runAgent(
+      {
+        host: { ...host, clock: { ...host.clock, sleep: beatingSleep(host, heartbeat) } },
+        stateDirectory,
+        issuers: config.issuers,
+        allow: config.allow,
+        intervalMs: config.intervalMs,
+        identity,
+        connect: one => createRemote({ identity: one }),
+        wake,
+        heartbeat,
+        heartbeatMs: notifier.watchdogIntervalMs ?? HEARTBEAT_MS,
+        onReady: () => {
+          log.info({ node: identity.node, controller: identity.agentUrl }, 'agent ready')
+          notifier.ready(`looking after ${identity.node}`).catch(error => log.warn({ err: error }, 'systemd-notify failed'))
+        },
+        watch: paths => watcher.setPaths(paths.map(context.physicalPath)),
+        onIdle: giveMemoryBack,
+        facts: await nodeFacts(),
+        agentVersion: AGENT_VERSION,
+        log,
+        random: Math.random,
+      },
+      signal,
+      given => {
+        control = given
+      },
+    )
+  } finally {
+    await notifier.stopping('finishing').catch(() => undefined)
+    server.close()
+    server.closeAllConnections()
+    await watcher.close()
+  }
+  return 0
+}
+
+function lateControl(get: () => AgentControl | undefined): AgentControl {
+  const now = (): AgentControl => {
+    const control = get()
+    if (control === undefined) throw new OperationalError('agent-starting', 'the agent is still starting', { retryable: true })
+    return control
+  }
+  return { status: () => now().status(), plan: () => now().plan(), apply: () => now().apply() }
+}
+
+// Sends at most one ping per interval, and only when the loop asks for it.
+function pacemaker(context: DaemonContext, intervalMs: number | undefined, ping: () => Promise<void>): () => void {
+  let lastMs = -Infinity
+  return () => {
+    if (intervalMs === undefined) return
+    const nowMs = context.host.clock.monotonic()
+    if (nowMs - lastMs < intervalMs / 2) return
+    lastMs = nowMs
+    ping().catch(error => context.log.warn({ err: error }, 'systemd-notify failed'))
+  }
+}
+
+// A verification may take minutes: each of its waits is a sign of life of the same loop.
+function beatingSleep(host: Host, heartbeat: () => void): Host['clock']['sleep'] {
+  return async (delayMs, signal) => {
+    await host.clock.sleep(delayMs, signal)
+    heartbeat()
+  }
+}
+
+let idleSince = 0
+// One last-resort collection after the work that loads parsers and keys; a converged node makes no garbage worth it.
+function giveMemoryBack(): void {
+  idleSince += 1
+  if (idleSince === 2 && typeof globalThis.gc === 'function') globalThis.gc({ type: 'major', flavor: 'last-resort' })
+}
+
+/** What the report says of the machine. Shown to operators, used for nothing. */
+async function nodeFacts(): Promise<Record<string, string>> {
+  const { default: information } = await import('systeminformation')
+  const system = await information.osInfo()
+  return {
+    hostname: hostname(),
+    os: `${system.distro} ${system.release}`.trim().slice(0, 200),
+    kernel: system.kernel.slice(0, 200),
+    arch: system.arch,
+  }
+}
+
+export async function enrollCommand(context: DaemonContext): Promise<number> {
+  const { host, stateDirectory, options } = context
+  const token = await tokenOf(options)
+  await prepareState(host, stateDirectory)
+  const existing = await loadIdentity(host.files, stateDirectory)
+  const keys = await generateKey('ec-p256')
+  const key = parsePrivateKey(keys.privateKeyPem)
+  const answer = await createEnroll()({
+    token,
+    publicKeyPem: keys.publicKeyPem,
+    prove: tokenId => signProof({ purpose: 'enroll', context: [tokenId], key }),
+    facts: await nodeFacts(),
+    nowMs: host.clock.now(),
+  })
+  await storeIdentity(host.files, stateDirectory, {
+    fleet: answer.fleet,
+    node: answer.node,
+    agentUrl: answer.agentUrl,
+    certificateChain: answer.certificateChain,
+    privateKey: keys.privateKeyPem,
+    identityTrust: answer.identityTrust,
+  })
+  const again = existing === undefined ? '' : ` (was ${existing.node} of ${existing.fleet})`
+  context.write(
+    options.json
+      ? `${JSON.stringify({ ok: true, node: answer.node, fleet: answer.fleet, controller: answer.agentUrl })}\n`
+      : `enrolled as ${answer.node} in fleet ${answer.fleet}${again}\nnothing was touched; start the agent: systemctl enable --now tlsfleet-agent\n`,
+  )
+  return 0
+}
+
+async function tokenOf(options: Options): Promise<string> {
+  if (options.token !== undefined) return options.token.trim()
+  if (options.tokenFile === undefined) {
+    throw new OperationalError('usage', 'enroll needs --token or --token-file', { hint: 'get a token with "tlsfleet node add"' })
+  }
+  try {
+    return (await readFile(options.tokenFile === '-' ? '/dev/stdin' : options.tokenFile, 'utf8')).trim()
+  } catch (cause) {
+    throw new OperationalError('token-unreadable', `could not read the token from ${options.tokenFile}`, { cause })
+  }
+}

@@ -1,0 +1,181 @@
+// What a listener really serves: a new connection, one handshake, if asked one GET.
+
+import { connect as connectTcp, isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { Reason } from '../../shared/contract/schema.ts'
+import { systemErrorCode } from '../../shared/errors.ts'
+import type { Handshake, HandshakeTarget, Network } from '../host.ts'
+import { getOnce, type HttpOutcome } from './http-answer.ts'
+import { createProbeContexts, type ProbeContexts } from './probe-context.ts'
+import { servedCertificate } from './served-certificate.ts'
+
+export function createNetwork(): Network {
+  const contexts = createProbeContexts()
+  return {
+    async handshake(target) {
+      const endMs = performance.now() + target.timeoutMs
+      const seen = await shakeHands(target, contexts, endMs)
+      if (seen.kind !== 'failed') return seen
+      const { plaintext, reason } = explain(seen.error)
+      const unreachable = { kind: 'unreachable', reason } as const
+      if (plaintext === 'no') return unreachable
+      const outcome = await speakPlainly(target, endMs)
+      if (outcome.kind === 'answer' && wantsTls(outcome.answer)) return unreachable
+      if (outcome.kind === 'answer') return { kind: 'plaintext', http: outcome.answer }
+      // What it said to our hello was no TLS, so it is no TLS listener, whatever else it is.
+      if (plaintext === 'likely') return { kind: 'plaintext', http: undefined }
+      return unreachable
+    },
+  }
+}
+
+interface Failure {
+  readonly kind: 'failed'
+  readonly error: unknown
+}
+
+async function shakeHands(
+  target: HandshakeTarget,
+  contexts: ProbeContexts,
+  endMs: number,
+): Promise<Handshake | Failure> {
+  const { host, port, serverName, httpGet, clientCertificate } = target
+  const socket = connectTls({
+    host,
+    port,
+    servername: isIP(serverName) === 0 ? serverName : '',
+    secureContext: contexts(target),
+    // The one exception of the agent's observers: an observer must see what is served even when it
+    // is wrong. Nothing secret is sent, and `untrusted` carries the verdict.
+    rejectUnauthorized: false,
+    // The name is judged with the rest, by stricter rules.
+    checkServerIdentity: () => undefined,
+  })
+  const timer = endAt(socket, endMs)
+  try {
+    await secured(socket)
+    const served = servedCertificate(socket, serverName)
+    const protocol = socket.getProtocol() ?? 'unknown'
+    if (served === undefined)
+      return { kind: 'failed', error: new Error('no certificate was shown') }
+    if (httpGet === undefined) {
+      if (clientCertificate !== undefined) await accepted(socket)
+      return { kind: 'tls', ...served, protocol, http: undefined }
+    }
+    const outcome = await getOnce(socket, httpGet, hostHeader(target))
+    if (outcome.kind === 'nothing') return { kind: 'failed', error: new ClosedError() }
+    const http = outcome.kind === 'answer' ? outcome.answer : undefined
+    return { kind: 'tls', ...served, protocol, http }
+  } catch (error) {
+    return { kind: 'failed', error }
+  } finally {
+    clearTimeout(timer)
+    socket.destroy()
+  }
+}
+
+function secured(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('secureConnect', resolve)
+    socket.once('error', reject)
+    // Stays for as long as the socket: a late error of one that is done with is no one's business.
+    socket.on('error', () => {})
+    socket.once('close', () => reject(new ClosedError()))
+  })
+}
+
+/**
+ * With TLS 1.3 the client has finished before the server has looked at its certificate; a rejection
+ * arrives with the first read. A server that has none to send answers our end with its own.
+ */
+function accepted(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, REJECTION_MS)
+    socket.once('end', resolve)
+    socket.once('close', resolve)
+    socket.once('error', reject)
+    socket.once('close', () => clearTimeout(timer))
+    socket.resume()
+    socket.end()
+  })
+}
+
+// A server that says nothing for this long after the handshake is waiting for us, so it is content.
+const REJECTION_MS = 500
+
+async function speakPlainly(target: HandshakeTarget, endMs: number): Promise<HttpOutcome> {
+  const socket = connectTcp({ host: target.host, port: target.port })
+  const timer = endAt(socket, endMs)
+  try {
+    return await getOnce(socket, target.httpGet ?? '/', hostHeader(target))
+  } catch {
+    // The error of the handshake is the one to tell.
+    return { kind: 'nothing' }
+  } finally {
+    clearTimeout(timer)
+    socket.on('error', () => {})
+    socket.destroy()
+  }
+}
+
+// Go: "Client sent an HTTP request to an HTTPS server", nginx: "sent to HTTPS port".
+function wantsTls({ status, body }: { readonly status: number; readonly body: string }): boolean {
+  return status === 400 && /https/i.test(body)
+}
+
+function hostHeader({ serverName, port }: HandshakeTarget): string {
+  return isIP(serverName) === 6 ? `[${serverName}]:${port}` : `${serverName}:${port}`
+}
+
+function endAt(socket: Duplex, endMs: number): NodeJS.Timeout {
+  const remainingMs = Math.max(0, endMs - performance.now())
+  return setTimeout(() => socket.destroy(new DeadlineError()), remainingMs)
+}
+
+class DeadlineError extends Error {
+  override readonly name = 'DeadlineError'
+}
+class ClosedError extends Error {
+  override readonly name = 'ClosedError'
+}
+
+interface Explanation {
+  /** Could it be that the listener speaks without TLS? */
+  readonly plaintext: 'no' | 'possible' | 'likely'
+  readonly reason: Reason
+}
+
+function explain(error: unknown): Explanation {
+  if (error instanceof DeadlineError) return no('connection-timeout', 'no answer in time')
+  if (error instanceof ClosedError)
+    return possible('connection-reset', 'the connection was closed without an answer')
+  const code = systemErrorCode(error) ?? 'unknown error'
+  if (NOT_TLS.test(code))
+    return { ...no('tls-alert', `not understood as TLS (${code})`), plaintext: 'likely' }
+  if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
+    return no('tls-alert', `TLS was refused (${code})`)
+  switch (code) {
+    case 'ECONNREFUSED':
+      return no('connection-refused', 'nothing listens there')
+    case 'ETIMEDOUT':
+      return no('connection-timeout', 'no answer in time')
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return possible('connection-reset', 'the connection was reset')
+    default:
+      return no('host-unreachable', `could not connect (${code})`)
+  }
+}
+
+// What OpenSSL makes of the first bytes of something else.
+const NOT_TLS =
+  /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNEXPECTED_MESSAGE|RECORD_LAYER/
+
+function no(code: string, message: string): Explanation {
+  return { plaintext: 'no', reason: { code, message } }
+}
+
+function possible(code: string, message: string): Explanation {
+  return { plaintext: 'possible', reason: { code, message } }
+}

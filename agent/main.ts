@@ -1,0 +1,93 @@
+#!/usr/bin/env node
+// The agent's command line. The only file of the agent that knows all the edges.
+
+import '../shared/node-version.ts'
+import { join } from 'node:path'
+import { OperationalError, describeError } from '../shared/errors.ts'
+import { createLogger } from '../shared/log.ts'
+import { askAgent } from './commands/control.ts'
+import { EXIT, HELP, type Options, parseOptions } from './commands/options.ts'
+import { CONFIG_PATH, loadConfig } from './config.ts'
+import { createHost } from './edges/host.ts'
+import { presentResult } from './present.ts'
+import { AGENT_VERSION } from './version.ts'
+
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parseOptions(argv)
+  if (options.version) return say(`tlsfleet-agent ${AGENT_VERSION}\n`)
+  if (options.help) return say(HELP)
+  const { root, systemctl } = options
+  const host = createHost({ root, systemctl })
+  const config = await loadConfig(host.files, options.config ?? CONFIG_PATH)
+  const stateDirectory = options.stateDirectory ?? config.stateDirectory
+  const physicalPath = (path: string) => (root === undefined ? path : join(root, path))
+  const context = {
+    options,
+    config,
+    host,
+    stateDirectory,
+    socketPath: physicalPath(`${stateDirectory}/agent.sock`),
+    physicalPath,
+    // One-shot commands speak through their result; the daemon through its log.
+    log: createLogger({ name: 'agent', level: options.command === 'run' ? config.logLevel : 'error' }),
+    signal: untilStopped(),
+    write: (text: string) => void process.stdout.write(text),
+  }
+  switch (options.command) {
+    case 'run':
+      return (await import('./commands/daemon.ts')).runCommand(context)
+    case 'enroll':
+      return (await import('./commands/daemon.ts')).enrollCommand(context)
+    case 'status':
+      return status(context.socketPath, options)
+    case 'plan':
+      return (await import('./commands/local.ts')).planCommand(context)
+    case 'apply':
+      return (await import('./commands/local.ts')).applyCommand(context)
+    case 'verify':
+      return (await import('./commands/local.ts')).verifyCommand(context)
+    case 'schema':
+      return say(`${JSON.stringify((await import('./desired-file.ts')).desiredFileSchema(), null, 2)}\n`)
+    case undefined:
+      process.stderr.write(HELP)
+      return EXIT.usage
+    default:
+      throw new OperationalError('usage', `unknown command ${options.command}`)
+  }
+}
+
+function say(text: string): number {
+  process.stdout.write(text)
+  return EXIT.ok
+}
+
+async function status(socketPath: string, options: Options): Promise<number> {
+  const answer = await askAgent(socketPath, 'status')
+  if (options.json) return say(`${JSON.stringify(answer)}\n`)
+  const { node, fleet, controller, generation, mode, problem } = answer
+  say(`node ${node} of fleet ${fleet}, controller ${controller}\n`)
+  say(generation === undefined ? 'no desired state yet\n' : `generation ${generation}, mode ${mode}\n`)
+  if (problem !== undefined) say(`problem: ${problem.message} (${problem.code})\n`)
+  return say(presentResult(answer.services))
+}
+
+/** Aborted by SIGTERM and SIGINT: a clean stop. */
+function untilStopped(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort())
+  return controller.signal
+}
+
+function complain(error: unknown): number {
+  if (!(error instanceof OperationalError)) {
+    process.stderr.write(`tlsfleet-agent: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    return EXIT.failed
+  }
+  process.stderr.write(`tlsfleet-agent: ${describeError(error)} (${error.code})\n`)
+  if (error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`)
+  if (error.code !== 'usage') return EXIT.failed
+  process.stderr.write('see "tlsfleet-agent --help"\n')
+  return EXIT.usage
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch(complain)

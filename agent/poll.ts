@@ -1,0 +1,102 @@
+// The controller's side of the loop: a long poll for desired state, and a reporter that sends the
+// newest report until it has arrived. Both only fill boxes and wake; neither decides anything.
+
+import type { Clock } from '../shared/clock.ts'
+import { backoffMs } from '../shared/backoff.ts'
+import type { DesiredAnswer } from '../shared/contract/agent-api.ts'
+import { LONG_POLL_MS } from '../shared/contract/protocol.ts'
+import type { Report } from '../shared/contract/report.ts'
+import { OperationalError, describeError } from '../shared/errors.ts'
+import type { Logger } from '../shared/log.ts'
+import { reportDigest } from './report.ts'
+import type { Remote } from './remote.ts'
+
+export interface PollOptions {
+  readonly remote: () => Remote
+  readonly clock: Clock
+  readonly log: Logger
+  readonly random: () => number
+  /** The newest accepted generation. */
+  readonly generation: () => number | undefined
+  readonly onAnswer: (answer: DesiredAnswer) => void
+  readonly signal: AbortSignal
+}
+
+// 20 s of CPU for a storm of 10,000 agents: after an outage nobody may hurry.
+const RETRY = { baseMs: 1_000, maxMs: 60_000 }
+
+/** Runs until the signal is aborted. */
+export async function pollDesired(options: PollOptions): Promise<void> {
+  const { clock, log, signal } = options
+  let failures = 0
+  while (!signal.aborted) {
+    try {
+      const question = { generation: options.generation(), waitMs: LONG_POLL_MS }
+      const answer = await options.remote().desired(question, signal)
+      if (failures > 0) log.info('controller is reachable again')
+      failures = 0
+      options.onAnswer(answer)
+      // An answer without anything in it came early: the controller is closing, or told to hurry up.
+      if (answer.document === undefined && answer.preview === undefined) await clock.sleep(options.random() * 100, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      logFailure(log, failures, error)
+      await clock.sleep(backoffMs({ attempt: failures, ...RETRY, random: options.random }), signal)
+      failures += 1
+    }
+  }
+}
+
+// The first failure is worth a line, and then one now and again: an outage of a day must not fill a disk.
+function logFailure(log: Logger, failures: number, error: unknown): void {
+  const code = error instanceof OperationalError ? error.code : 'unexpected'
+  if (code === 'unexpected') throw error
+  const line = { code, error: describeError(error), failures: failures + 1 }
+  if (failures === 0 || failures % 60 === 0) log.warn(line, 'controller cannot be asked; going on with the last accepted state')
+  else log.debug(line, 'controller cannot be asked')
+}
+
+export interface Reporter {
+  /** Takes the place of an unsent one. Does nothing when the last one that arrived says the same. */
+  offer(report: Report): void
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function createReporter(options: Pick<PollOptions, 'remote' | 'clock' | 'log' | 'random'>): Reporter {
+  const { clock, log } = options
+  let waiting: Report | undefined
+  let arrived: string | undefined
+  let interrupt: AbortController | undefined
+  return {
+    offer(report) {
+      if (reportDigest(report) === (waiting === undefined ? arrived : reportDigest(waiting))) return
+      waiting = report
+      interrupt?.abort()
+    },
+    async run(signal) {
+      let failures = 0
+      while (!signal.aborted) {
+        const report = waiting
+        if (report === undefined) {
+          interrupt = new AbortController()
+          await clock.sleep(IDLE_MS, AbortSignal.any([signal, interrupt.signal]))
+          continue
+        }
+        try {
+          await options.remote().report(report, signal)
+          arrived = reportDigest(report)
+          if (waiting === report) waiting = undefined
+          failures = 0
+        } catch (error) {
+          if (signal.aborted) return
+          logFailure(log, failures, error)
+          await clock.sleep(backoffMs({ attempt: failures, ...RETRY, random: options.random }), signal)
+          failures += 1
+        }
+      }
+    },
+  }
+}
+
+// Only bounds a wait that an offer ends.
+const IDLE_MS = 3_600_000

@@ -1,0 +1,70 @@
+// One pass without a controller: `plan`, `apply` and `verify` with `--desired`. The quickest way to
+// try tlsfleet, and what image builds use.
+
+import type { ServiceReport } from '../shared/contract/report.ts'
+import { OperationalError } from '../shared/errors.ts'
+import type { Logger } from '../shared/log.ts'
+import { parseDesiredFile } from './desired-file.ts'
+import type { Host } from './host.ts'
+import type { ServiceEntry } from './ledger.ts'
+import { createReconciler } from './reconcile.ts'
+import { OWN } from './state-file.ts'
+
+export interface StandaloneOptions {
+  readonly host: Host
+  readonly stateDirectory: string
+  /** Text of the desired state, and what to call it in messages. */
+  readonly desired: { readonly text: string; readonly name: string }
+  readonly log: Logger
+  readonly signal: AbortSignal
+  readonly onStep?: (step: string) => void
+}
+
+/** Reads only. */
+export async function planOnce(options: StandaloneOptions): Promise<readonly ServiceReport[]> {
+  const desired = await parseDesiredFile(options.desired.text, options.desired.name)
+  const reconciler = await reconcilerOf(options, desired.issuers)
+  return reconciler.plan(desired.services)
+}
+
+/** Converges, and tries again what failed before: an operator asked. */
+export async function applyOnce(options: StandaloneOptions): Promise<readonly ServiceReport[]> {
+  const desired = await parseDesiredFile(options.desired.text, options.desired.name)
+  await prepareState(options.host, options.stateDirectory)
+  const reconciler = await reconcilerOf(options, desired.issuers)
+  await reconciler.resume(desired.services)
+  await reconciler.updateLedger(ledger => ({
+    ...ledger,
+    services: Object.fromEntries(Object.entries(ledger.services).map(([name, entry]) => [name, withoutHeld(entry)])),
+  }))
+  return reconciler.pass({
+    services: desired.services,
+    mode: 'enforce',
+    signInternal: undefined,
+    claim: () => Promise.resolve(undefined),
+    signal: options.signal,
+  })
+}
+
+function withoutHeld({ held: _, ...entry }: ServiceEntry): ServiceEntry {
+  return entry
+}
+
+function reconcilerOf(options: StandaloneOptions, issuers: Parameters<typeof createReconciler>[0]['issuers']) {
+  const { host, stateDirectory, log, onStep } = options
+  return createReconciler({ host, stateDirectory, issuers, log, ...(onStep === undefined ? {} : { onStep }) })
+}
+
+/** Makes the state directory, 0700. Its parents are made too: an image has none of them yet. */
+export async function prepareState(host: Host, stateDirectory: string): Promise<void> {
+  const parts = stateDirectory.split('/').filter(part => part !== '')
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const path = `/${parts.slice(0, depth).join('/')}`
+    const stat = await host.files.stat(path)
+    if (stat !== undefined && depth < parts.length) continue
+    if (stat !== undefined && stat.kind !== 'directory') {
+      throw new OperationalError('state-unusable', `could not use ${stateDirectory}: ${path} is not a directory`)
+    }
+    await host.files.makeDirectory(path, { mode: depth === parts.length ? 0o700 : 0o755, ...OWN })
+  }
+}

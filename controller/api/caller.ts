@@ -1,0 +1,31 @@
+// Who a request comes from, after authentication.
+
+import type { FastifyRequest } from 'fastify'
+import { assert } from '../../shared/assert.ts'
+
+export type Role = 'viewer' | 'operator' | 'admin'
+
+export interface AgentCaller {
+  /** From the URI in the client certificate; nothing else in a request names the node. */
+  readonly node: string
+  /** Of the client certificate. */
+  readonly fingerprint: string
+  readonly publicKeyDigest: string
+}
+
+export interface OperatorCaller {
+  readonly name: string
+  readonly role: Role
+}
+
+/** Only in routes with the policy `agent`. */
+export function agentOf(request: FastifyRequest): AgentCaller {
+  assert(request.agent !== undefined, 'the route has the policy agent')
+  return request.agent
+}
+
+/** Only in routes with the policy `operator`. */
+export function operatorOf(request: FastifyRequest): OperatorCaller {
+  assert(request.operator !== undefined, 'the route has the policy operator')
+  return request.operator
+}

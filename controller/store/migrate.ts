@@ -1,0 +1,58 @@
+// Brings a database to this program's schema, one migration a transaction.
+
+import type { DatabaseSync } from 'node:sqlite'
+import { OperationalError } from '../../shared/errors.ts'
+import { initial } from './migrations/001-initial.ts'
+
+export interface Migration {
+  /** Consecutive, starting at 1. */
+  readonly number: number
+  readonly name: string
+  readonly sql: string
+}
+
+export const MIGRATIONS: readonly Migration[] = [initial]
+
+/** Throws `store-too-new` for a database that a newer program has migrated. */
+export function migrate(
+  database: DatabaseSync,
+  { path, nowMs, migrations = MIGRATIONS }: MigrateOptions,
+): void {
+  database.exec(`create table if not exists schema_migrations (
+    number integer primary key, name text not null, applied_at_ms integer not null) strict`)
+  const row = database.prepare('select max(number) as number from schema_migrations').get()
+  const current = typeof row?.['number'] === 'number' ? row['number'] : 0
+  const newest = migrations.at(-1)?.number ?? 0
+  if (current > newest) {
+    throw new OperationalError(
+      'store-too-new',
+      `could not use the store ${path} of a newer version`,
+      {
+        hint: 'install that version again, or restore a backup made before the upgrade',
+        details: { path, schema: current, supported: newest },
+      },
+    )
+  }
+  for (const migration of migrations) {
+    if (migration.number > current) apply(database, migration, nowMs)
+  }
+}
+
+export interface MigrateOptions {
+  readonly path: string
+  readonly nowMs: number
+  readonly migrations?: readonly Migration[]
+}
+
+// The row goes first: whoever else is at it fails there, before any table has changed.
+function apply(database: DatabaseSync, { number, name, sql }: Migration, nowMs: number): void {
+  database.exec('begin immediate')
+  try {
+    database.prepare('insert into schema_migrations values (?, ?, ?)').run(number, name, nowMs)
+    database.exec(sql)
+    database.exec('commit')
+  } catch (error) {
+    if (database.isTransaction) database.exec('rollback')
+    throw error
+  }
+}

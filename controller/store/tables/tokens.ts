@@ -1,0 +1,51 @@
+import type { Kysely, Selectable } from 'kysely'
+import type { Schema } from '../schema.ts'
+import { inserting } from '../sqlite-errors.ts'
+import type { EnrollmentTokenRecord, EnrollmentTokens } from '../store.ts'
+
+export function tokensTable(db: Kysely<Schema>): EnrollmentTokens {
+  return {
+    async insert(token) {
+      const values = {
+        id: token.id,
+        node: token.node,
+        secret_hash: token.secretHash,
+        expires_at_ms: token.expiresAtMs,
+        redeemed_by: token.redeemedBy ?? null,
+        created_at_ms: token.createdAtMs,
+      }
+      const insert = db.insertInto('enrollment_tokens').values(values).execute()
+      await inserting(`enrollment token ${token.id}`, insert)
+    },
+    async get(id) {
+      const row = await db
+        .selectFrom('enrollment_tokens')
+        .selectAll()
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row && toToken(row)
+    },
+    async redeem(id, publicKeyDigest) {
+      const { numUpdatedRows } = await db
+        .updateTable('enrollment_tokens')
+        .set({ redeemed_by: publicKeyDigest })
+        .where('id', '=', id)
+        .where(eb =>
+          eb.or([eb('redeemed_by', 'is', null), eb('redeemed_by', '=', publicKeyDigest)]),
+        )
+        .executeTakeFirst()
+      return numUpdatedRows > 0n
+    },
+  }
+}
+
+function toToken(row: Selectable<Schema['enrollment_tokens']>): EnrollmentTokenRecord {
+  return {
+    id: row.id,
+    node: row.node,
+    secretHash: row.secret_hash,
+    expiresAtMs: row.expires_at_ms,
+    redeemedBy: row.redeemed_by ?? undefined,
+    createdAtMs: row.created_at_ms,
+  }
+}

@@ -1,0 +1,439 @@
+import { type KeyObject, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+import * as der from '../../../shared/pki/der.ts'
+import { type PairQuestion, checkPair } from '../../../shared/pki/pair.ts'
+import { parseCertificate, pemOf } from '../../../shared/pki/pem.ts'
+import { spkiPin, verifyPinnedChain } from '../../../shared/pki/pin.ts'
+import { extension } from '../../../shared/pki/profile.ts'
+import { PKI_REASON_CODES } from '../../../shared/pki/reason.ts'
+import { Secret } from '../../../shared/secret.ts'
+import {
+  DAY_MS,
+  type Holder,
+  NOW_MS,
+  createOpenssl,
+  createTestCa,
+  ecKey,
+  keyPemOf,
+} from './support.ts'
+
+const ca = createTestCa('pair')
+const other = createTestCa('other')
+const openssl = createOpenssl()
+t.teardown(() => openssl.remove())
+
+const leaf = ca.server(['es-1.example', '*.zone.example'], ['10.0.0.1'])
+const chain = leaf.pem + ca.intermediate.pem
+const good: PairQuestion = {
+  certificatePem: chain,
+  keyPem: leaf.keyPem,
+  trust: [ca.root.pem],
+  names: { dns: ['es-1.example', 'a.zone.example'], ip: ['10.0.0.1'] },
+  nowMs: NOW_MS,
+}
+const codesOf = (change: Partial<PairQuestion>) =>
+  checkPair({ ...good, ...change }).map(reason => reason.code)
+
+t.test('a good pair has nothing wrong', async t => {
+  t.same(checkPair(good), [])
+  t.same(codesOf({ keyPem: new Secret(leaf.keyPem) }), [])
+  t.same(codesOf({ certificatePem: chain + ca.root.pem }), [], 'with the root at the end')
+  t.same(codesOf({ trust: [other.root.pem, ca.root.pem] }), [], 'among other roots')
+  t.same(codesOf({ trust: [ca.root.pem + other.root.pem] }), [], 'in one text')
+  t.same(codesOf({ trust: [ca.root.pem, ca.intermediate.pem], certificatePem: leaf.pem }), [])
+  const { trust: _, ...untrusting } = good
+  t.same(checkPair(untrusting), [], 'when nobody asks for trust')
+  t.same(checkPair({ ...untrusting, certificatePem: leaf.pem }), [])
+})
+
+t.test('each fault has its code', async t => {
+  const stranger = ca.server(['b.example'])
+  const encrypted = leaf.key.export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'x',
+  })
+  const cnOnly = opensslSelfSigned(['-addext', 'basicConstraints=critical,CA:FALSE'])
+  const client = ca.make({
+    profile: { kind: 'client', uris: ['spiffe://f/node/a'] },
+    issuer: ca.intermediate,
+    key: leaf.key,
+  })
+  const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey
+  const solo = ca.make({
+    profile: {
+      kind: 'server',
+      names: { dns: ['es-1.example', '*.zone.example'], ip: ['10.0.0.1'] },
+      clientAuth: false,
+    },
+    key: leaf.key,
+  })
+  const cases: Readonly<Record<string, readonly [Partial<PairQuestion>, readonly string[]]>> = {
+    'the key of another certificate': [{ keyPem: stranger.keyPem }, ['key-mismatch']],
+    'the key of the intermediate': [{ keyPem: ca.intermediate.keyPem }, ['chain-order']],
+    'an encrypted key': [{ keyPem: encrypted.toString() }, ['key-encrypted']],
+    'no key at all': [{ keyPem: 'x' }, ['key-unparsable']],
+    'no certificate at all': [{ certificatePem: 'x' }, ['certificate-unparsable']],
+    'a broken trust bundle': [
+      { trust: ['-----BEGIN CERTIFICATE-----\n'] },
+      ['certificate-unparsable'],
+    ],
+    'an expired leaf': [{ nowMs: NOW_MS + 91 * DAY_MS }, ['expired']],
+    'a clock before the leaf': [{ nowMs: NOW_MS - DAY_MS }, ['not-yet-valid']],
+    'another name': [{ names: { dns: ['es-2.example'], ip: [] } }, ['name-missing']],
+    'another address': [{ names: { dns: [], ip: ['10.0.0.2'] } }, ['name-missing']],
+    'a missing intermediate': [{ certificatePem: leaf.pem }, ['chain-incomplete']],
+    'another root': [{ trust: [other.root.pem] }, ['chain-incomplete']],
+    'another root, own root sent': [
+      { trust: [other.root.pem], certificatePem: chain + ca.root.pem },
+      ['untrusted'],
+    ],
+    'no trust at all': [{ trust: [] }, ['chain-incomplete']],
+    'a foreign certificate in the chain': [
+      { certificatePem: leaf.pem + other.intermediate.pem + ca.intermediate.pem },
+      ['chain-order'],
+    ],
+    'root before intermediate': [
+      { certificatePem: leaf.pem + ca.root.pem + ca.intermediate.pem },
+      ['chain-order'],
+    ],
+    'a client certificate': [
+      { certificatePem: client.pem + ca.intermediate.pem },
+      ['san-missing', 'wrong-purpose'],
+    ],
+    'a server certificate for a client': [{ purposes: ['client'] }, ['wrong-purpose']],
+    'a self-signed leaf that nobody trusts': [{ certificatePem: solo.pem }, ['untrusted']],
+    'a self-signed leaf that is trusted': [{ certificatePem: solo.pem, trust: [solo.pem] }, []],
+    'an RSA key of 1024 bits': [
+      { ...pairOf(ca.server(['es-1.example', 'a.zone.example'], ['10.0.0.1'], { key: weak })) },
+      ['weak-key'],
+    ],
+    'a certificate with a common name only': [
+      { ...pairOf(cnOnly), trust: [cnOnly.pem], nowMs: Date.now() },
+      ['san-missing'],
+    ],
+  }
+  for (const [what, [change, expected]] of Object.entries(cases))
+    t.same(codesOf(change), expected, what)
+  // The linter is right to object to the weak key; it has done its part here.
+  ca.issued.splice(
+    ca.issued.findIndex(one => one.pem === pemWith(weak)),
+    1,
+  )
+
+  const reversed = codesOf({ certificatePem: ca.intermediate.pem + leaf.pem })
+  t.ok(reversed.includes('chain-order'), 'leaf last')
+  const ownCa = ca.make({ profile: { kind: 'root' }, name: 'own' })
+  t.ok(codesOf({ ...pairOf(ownCa), trust: [ownCa.pem] }).includes('ca-as-leaf'), 'a CA as leaf')
+})
+
+t.test('without trust the chain is still judged', async t => {
+  const { trust: _, ...untrusting } = good
+  const codes = (change: Partial<PairQuestion>) =>
+    checkPair({ ...untrusting, ...change }).map(reason => reason.code)
+  t.same(codes({ nowMs: NOW_MS + 91 * DAY_MS }), ['expired'])
+  t.same(codes({ certificatePem: leaf.pem + other.intermediate.pem }), ['chain-order'])
+  t.same(
+    codes({ certificatePem: ca.intermediate.pem + leaf.pem, keyPem: leaf.keyPem }).slice(0, 2),
+    ['chain-order', 'ca-as-leaf'],
+  )
+})
+
+t.test('rights of CAs count: flag, key usage, path length, names, critical extensions', async t => {
+  // What our own builder refuses to make is made here by hand, and OpenSSL must agree each time.
+  const root = crafted({
+    subject: 'crafted root',
+    extensions: [caExtension(undefined), usage([5, 6])],
+  })
+  const zeroRoot = crafted({ subject: 'zero root', extensions: [caExtension(0), usage([5, 6])] })
+  const oldRoot = crafted({ subject: 'old root', extensions: [] })
+  const caOf = (issuer: Holder, extensions: readonly der.Der[]) =>
+    crafted({ subject: 'middle', issuer, issuerName: nameOfHolder(issuer), extensions })
+  const sane = [caExtension(undefined), usage([5])]
+  const cases: readonly (readonly [string, Holder, Holder, readonly string[]])[] = [
+    ['a sane chain', root, caOf(root, sane), []],
+    ['a root of version 1', oldRoot, caOf(oldRoot, sane), []],
+    ['an intermediate without the CA flag', root, caOf(root, []), ['not-a-ca']],
+    [
+      'an intermediate that may not sign',
+      root,
+      caOf(root, [caExtension(undefined), usage([0])]),
+      ['not-a-ca'],
+    ],
+    ['a root that allows no intermediate', zeroRoot, caOf(zeroRoot, sane), ['path-too-long']],
+    [
+      'an intermediate for clients only',
+      root,
+      caOf(root, [...sane, extension('2.5.29.37', false, der.seq(der.oid('1.3.6.1.5.5.7.3.2')))]),
+      ['wrong-purpose'],
+    ],
+    [
+      'an intermediate for another zone',
+      root,
+      caOf(root, [...sane, zone('other.example')]),
+      ['name-constraints'],
+    ],
+    ['an intermediate for this zone', root, caOf(root, [...sane, zone('example')]), []],
+    [
+      'an intermediate with an unknown demand',
+      root,
+      caOf(root, [...sane, extension('1.3.6.1.4.1.99999.1', true, der.nul())]),
+      ['critical-extension'],
+    ],
+  ]
+  for (const [what, anchor, middle, expected] of cases) {
+    const end = crafted({
+      subject: 'end',
+      issuer: middle,
+      issuerName: 'middle',
+      extensions: [
+        extension('2.5.29.17', false, der.seq(der.context(2, Buffer.from('a.example')))),
+      ],
+    })
+    const reasons = checkPair({
+      certificatePem: end.pem + middle.pem,
+      keyPem: end.keyPem,
+      trust: [anchor.pem],
+      nowMs: NOW_MS,
+    })
+    t.same(
+      reasons.map(reason => reason.code),
+      expected,
+      what,
+    )
+    const verdict = openssl.run([
+      ...['verify', '-purpose', 'sslserver', '-attime', String(NOW_MS / 1000)],
+      ...[
+        '-CAfile',
+        openssl.file(anchor.pem),
+        '-untrusted',
+        openssl.file(middle.pem),
+        openssl.file(end.pem),
+      ],
+    ])
+    t.equal(!verdict.startsWith('FAILED'), expected.length === 0, `OpenSSL agrees: ${what}`)
+  }
+})
+
+t.test('a signature over SHA-1 is refused, but nobody verifies that of an anchor', async t => {
+  const names = extension('2.5.29.17', false, der.seq(der.context(2, Buffer.from('a.example'))))
+  const anchor = crafted({
+    subject: 'old',
+    extensions: [caExtension(undefined), usage([5])],
+    hash: 'sha1',
+  })
+  const codes = (hash: 'sha1' | 'sha256') => {
+    const end = crafted({
+      subject: 'end',
+      issuer: anchor,
+      issuerName: 'old',
+      extensions: [names],
+      hash,
+    })
+    const question = { certificatePem: end.pem, keyPem: end.keyPem, trust: [anchor.pem] }
+    return checkPair({ ...question, nowMs: NOW_MS }).map(reason => reason.code)
+  }
+  t.same(codes('sha1'), ['weak-signature'])
+  t.same(codes('sha256'), [])
+})
+
+t.test('a wildcard covers the hosts of its zone and not the zone', async t => {
+  const wild = ca.server(['*.zone.example'])
+  const codes = (dns: readonly string[]) => codesOf({ ...pairOf(wild), names: { dns, ip: [] } })
+  t.same(codes(['x.zone.example']), [])
+  t.same(codes(['zone.example']), ['name-missing'])
+  t.same(codes(['x.y.zone.example']), ['name-missing'])
+})
+
+t.test('of several ways up, one that is valid is enough', async t => {
+  // A CA whose root was renewed with the same key: the old root has expired, the new one not.
+  const rootKey = ecKey()
+  const rootOf = (nowMs: number, lifetimeMs: number) =>
+    ca.make({ profile: { kind: 'root' }, name: 'renewed', key: rootKey, nowMs, lifetimeMs })
+  const expired = rootOf(NOW_MS - 200 * DAY_MS, 100 * DAY_MS)
+  const current = rootOf(NOW_MS, 100 * DAY_MS)
+  const end = ca.make({
+    profile: { kind: 'server', names: { dns: ['a.example'], ip: [] }, clientAuth: false },
+    issuer: current,
+  })
+  const codes = (trust: readonly Holder[]) =>
+    checkPair({
+      certificatePem: end.pem,
+      keyPem: end.keyPem,
+      trust: trust.map(root => root.pem),
+      nowMs: NOW_MS,
+    }).map(reason => reason.code)
+  t.same(codes([expired, current]), [])
+  t.same(codes([current, expired]), [])
+  t.same(codes([expired]), ['expired'])
+
+  const impostor = ca.make({ profile: { kind: 'root' }, name: 'renewed' })
+  t.same(codes([impostor]), ['untrusted'], 'a root of the same name with another key')
+  t.same(codes([impostor, current]), [])
+})
+
+t.test('bad material is a finding and never an exception', async t => {
+  const originals = [leaf.pem, ca.intermediate.pem, ca.root.pem].map(
+    pem => parseCertificate(pem).raw,
+  )
+  const seen = new Set<string>()
+  fc.assert(
+    fc.property(fc.nat(2), fc.nat(1000), fc.nat(255), (which, position, value) => {
+      const mutants = originals.map(original => Buffer.from(original))
+      const mutant = mutants[which]
+      if (mutant !== undefined) mutant[position % mutant.length] = value
+      const [end, middle, root] = mutants.map(one => pemOf(one))
+      const reasons = checkPair({
+        ...good,
+        certificatePem: `${end}${middle}`,
+        trust: [root ?? ''],
+      })
+      for (const reason of reasons) seen.add(reason.code)
+      return new Set(reasons.map(reason => reason.code)).size === reasons.length
+    }),
+    { numRuns: 300 },
+  )
+  t.ok(seen.size >= 4, `mutants were refused as ${[...seen].join(', ')}`)
+})
+
+t.test('a pinned chain leads from the host to the pinned key', async t => {
+  const pin = spkiPin(ca.root.pem)
+  const presented = [leaf.pem, ca.intermediate.pem, ca.root.pem]
+  const codeOf = (pems: readonly string[], host: string, nowMs = NOW_MS, wanted = pin) =>
+    verifyPinnedChain(pems, wanted, { host, nowMs })?.code
+  t.match(pin, /^sha256:[0-9a-f]{64}$/)
+  t.equal(codeOf(presented, 'es-1.example'), undefined)
+  t.equal(codeOf(presented, 'x.zone.example'), undefined)
+  t.equal(codeOf(presented, '10.0.0.1'), undefined)
+  t.equal(
+    verifyPinnedChain(
+      presented.map(pem => parseCertificate(pem).raw),
+      pin,
+      { host: 'es-1.example', nowMs: NOW_MS },
+    ),
+    undefined,
+    'as DER',
+  )
+
+  t.equal(codeOf(presented, 'es-2.example'), 'name-missing')
+  t.equal(codeOf(presented, '10.0.0.2'), 'name-missing')
+  t.equal(codeOf(presented, '*.zone.example'), 'name-missing')
+  t.equal(codeOf(presented, ''), 'name-missing')
+  t.equal(codeOf(presented, 'es-1.example', NOW_MS + 91 * DAY_MS), 'expired')
+  t.equal(codeOf(presented.slice(0, 2), 'es-1.example'), 'pin-mismatch', 'root not sent')
+  t.equal(codeOf([leaf.pem, ca.root.pem], 'es-1.example'), 'chain-incomplete')
+  t.equal(codeOf(presented, 'es-1.example', NOW_MS, spkiPin(other.root.pem)), 'pin-mismatch')
+  t.equal(
+    codeOf(presented, 'es-1.example', NOW_MS, spkiPin(leaf.pem)),
+    'pin-mismatch',
+    'a pinned leaf is no CA',
+  )
+  t.equal(codeOf([], 'es-1.example'), 'certificate-unparsable')
+  t.equal(codeOf(['x'], 'es-1.example'), 'certificate-unparsable')
+  const attacker = other.server(['es-1.example'])
+  t.equal(
+    codeOf([attacker.pem, other.intermediate.pem, other.root.pem, ca.root.pem], 'es-1.example'),
+    'untrusted',
+    'the pinned root is shown beside a foreign chain',
+  )
+  const client = ca.make({
+    profile: { kind: 'client', uris: ['spiffe://f/node/a'] },
+    issuer: ca.intermediate,
+  })
+  t.equal(codeOf([client.pem, ca.intermediate.pem, ca.root.pem], 'es-1.example'), 'wrong-purpose')
+})
+
+t.test('reason codes are unique and in kebab-case', async t => {
+  t.equal(new Set(PKI_REASON_CODES).size, PKI_REASON_CODES.length)
+  t.ok(PKI_REASON_CODES.every(code => /^[a-z]+(-[a-z]+)*$/.test(code)))
+})
+
+t.test('every certificate made here passes the linter', async t => {
+  t.same(ca.lintAll(), [])
+  t.same(other.lintAll(), [])
+})
+
+function pairOf(holder: Holder): Partial<PairQuestion> {
+  const isSolo = parseCertificate(holder.pem).issuer === parseCertificate(holder.pem).subject
+  return {
+    certificatePem: isSolo ? holder.pem : holder.pem + ca.intermediate.pem,
+    keyPem: holder.keyPem,
+    names: { dns: [], ip: [] },
+  }
+}
+
+function pemWith(key: KeyObject): string {
+  const match = ca.issued.find(one =>
+    parseCertificate(one.pem).publicKey.equals(createPublicKey(key)),
+  )
+  return match?.pem ?? ''
+}
+
+function opensslSelfSigned(args: readonly string[]): Holder {
+  const key = ecKey()
+  const keyPem = keyPemOf(key)
+  const pem = openssl.run([
+    ...[
+      'req',
+      '-x509',
+      '-new',
+      '-key',
+      openssl.file(keyPem),
+      '-subj',
+      '/CN=es-1.example',
+      '-days',
+      '30',
+    ],
+    ...args,
+  ])
+  return { pem, key, keyPem }
+}
+
+interface Craft {
+  readonly subject: string
+  readonly issuer?: Holder
+  readonly issuerName?: string
+  readonly extensions: readonly der.Der[]
+  readonly hash?: 'sha1' | 'sha256'
+}
+
+function crafted(craft: Craft): Holder {
+  const { subject, issuer, issuerName = subject, extensions, hash = 'sha256' } = craft
+  const key = ecKey()
+  const name = (text: string) => der.seq(der.set(der.seq(der.oid('2.5.4.3'), der.utf8(text))))
+  const algorithm = der.seq(der.oid(hash === 'sha1' ? '1.2.840.10045.4.1' : '1.2.840.10045.4.3.2'))
+  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' })
+  const tbs = der.seq(
+    ...(extensions.length === 0 && issuer === undefined ? [] : [der.contextSeq(0, der.int(2))]),
+    der.int(ca.random(15)),
+    algorithm,
+    name(issuerName),
+    der.seq(der.time(NOW_MS - DAY_MS), der.time(NOW_MS + DAY_MS)),
+    name(subject),
+    der.raw(spki),
+    ...(extensions.length === 0 ? [] : [der.contextSeq(3, der.seq(...extensions))]),
+  )
+  const signature = sign(hash, der.encode(tbs), issuer?.key ?? key)
+  const pem = pemOf(der.encode(der.seq(tbs, algorithm, der.bit(signature))))
+  return { pem, key, keyPem: keyPemOf(key) }
+}
+
+function nameOfHolder(holder: Holder): string {
+  return parseCertificate(holder.pem).subject.replace('CN=', '')
+}
+
+function caExtension(pathLength: number | undefined): der.Der {
+  const length = pathLength === undefined ? [] : [der.int(pathLength)]
+  return extension('2.5.29.19', true, der.seq(der.bool(true), ...length))
+}
+
+function usage(bits: readonly number[]): der.Der {
+  return extension('2.5.29.15', true, der.namedBits(bits))
+}
+
+function zone(name: string): der.Der {
+  const subtree = der.seq(der.context(2, Buffer.from(name)))
+  return extension('2.5.29.30', true, der.seq(der.contextSeq(0, subtree)))
+}
