@@ -62,9 +62,11 @@ export async function prepareState(host: Host, stateDirectory: string): Promise<
     const path = `/${parts.slice(0, depth).join('/')}`
     const stat = await host.files.stat(path)
     if (stat !== undefined && depth < parts.length) continue
+    const wanted = { mode: depth === parts.length ? 0o700 : 0o755, ...OWN }
+    if (stat?.mode === wanted.mode && stat.uid === wanted.uid && stat.kind === 'directory') return
     if (stat !== undefined && stat.kind !== 'directory') {
       throw new OperationalError('state-unusable', `could not use ${stateDirectory}: ${path} is not a directory`)
     }
-    await host.files.makeDirectory(path, { mode: depth === parts.length ? 0o700 : 0o755, ...OWN })
+    await host.files.makeDirectory(path, wanted)
   }
 }

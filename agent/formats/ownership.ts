@@ -21,8 +21,8 @@ export function findDamage(question: {
 }): string | undefined {
   const { edit, keys } = question
   const owned = normalize(edit.path, keys)
-  const before = leavesOf(question.before)
-  const after = leavesOf(question.after)
+  const before = leavesOf(question.before, keys)
+  const after = leavesOf(question.after, keys)
 
   const last = edit.path.at(-1)
   if (edit.value === undefined && typeof last === 'number') {
@@ -52,17 +52,14 @@ function wrongValue(
 ): string | undefined {
   if (edit.value === undefined) return found.length === 0 ? undefined : 'the key would remain'
   if (found.length === 0) return 'the key would not be found'
-  const expected = leavesOf(wanted).map(leaf => ({ ...leaf, path: normalize(leaf.path, keys) }))
-  const spellings = Map.groupBy(found, leaf =>
-    keys === 'flat' ? '' : JSON.stringify(leaf.path.slice(0, owned.length)),
-  )
+  const relativeTo = (depth: number) => (leaf: Leaf) => ({
+    ...leaf,
+    path: normalize(leaf.path.slice(depth), keys),
+  })
+  const expected = leavesOf(wanted, keys).map(relativeTo(0))
+  const spellings = Map.groupBy(found, leaf => JSON.stringify(leaf.path.slice(0, owned.length)))
   for (const leaves of spellings.values()) {
-    const relative = leaves.map(leaf => ({
-      value: leaf.value,
-      path:
-        keys === 'flat' ? splitDots(leaf.path).slice(owned.length) : leaf.path.slice(owned.length),
-    }))
-    if (!sameLeaves(relative, keys === 'flat' ? expected : leavesOf(wanted))) {
+    if (!sameLeaves(leaves.map(relativeTo(owned.length)), expected)) {
       return 'the key would have another value'
     }
   }
@@ -98,9 +95,7 @@ function withoutItem(leaf: Leaf, owned: ConfigPath, keys: KeyMatch): readonly Le
   const isInList = owned.slice(0, depth).every((step, at) => path[at] === step)
   if (!isInList || typeof index !== 'number' || typeof removed !== 'number') return [leaf]
   if (index < removed) return [leaf]
-  // The raw path may be shorter than the normalized one, so the index is counted from its end.
-  const at = leaf.path.length - (path.length - depth)
-  return [{ ...leaf, path: leaf.path.with(at, index - 1) }]
+  return [{ ...leaf, path: leaf.path.with(depth, index - 1) }]
 }
 
 function sameLeaves(a: readonly Leaf[], b: readonly Leaf[]): boolean {
@@ -114,10 +109,11 @@ function toText(leaf: Leaf): string {
   return `${JSON.stringify(leaf.path)} ${leaf.value}`
 }
 
-function leavesOf(value: unknown): readonly Leaf[] {
+function leavesOf(value: unknown, keys: KeyMatch): readonly Leaf[] {
   const leaves: Leaf[] = []
   collect(value, [], leaves)
-  return leaves
+  if (keys !== 'flat') return leaves
+  return leaves.map(leaf => ({ ...leaf, path: splitDots(leaf.path) }))
 }
 
 function collect(value: unknown, path: ConfigPath, leaves: Leaf[]): void {

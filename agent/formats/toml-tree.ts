@@ -68,7 +68,8 @@ export interface TomlTree {
 
 /** `text` has no byte order mark. Throws `ParseError`. */
 export function parseTomlTree(text: string): TomlTree {
-  const program = parseTOML(text)
+  // At the very end of a text the parser gives the integer 0 an empty range.
+  const program = parseTOML(text.endsWith('\n') ? text : `${text}\n`)
   const [top] = program.body
   const root = newTable([])
 

@@ -32,8 +32,7 @@ export function contentEnd(text: string, node: ParsedNode): number {
   }
   if (isSeq(node) && isBlock(node)) return itemEnd(text, node, node.items.length - 1)
   const [, end] = node.range
-  const isBlockScalar = isScalar(node) && node.type?.startsWith('BLOCK') === true
-  return isBlockScalar && text[end - 1] === '\n' ? end - 1 : end
+  return isBlockScalar(node) && text[end - 1] === '\n' ? end - 1 : end
 }
 
 export function pairEnd(text: string, { key, value, srcToken }: MapPair): number {
@@ -45,6 +44,24 @@ export function itemEnd(text: string, seq: SeqNode, index: number): number {
   const item = seq.items[index]
   if (item !== undefined && !isAbsent(item)) return contentEnd(text, item)
   return Math.max(item?.range[1] ?? 0, tokensEnd(itemToken(seq, index)?.start ?? []))
+}
+
+/**
+ * A block scalar whose last line has no newline: parsers disagree about its value, and a line below
+ * would give it that newline.
+ */
+export function endsInBlockScalar(text: string, node: ParsedNode | null): boolean {
+  if (text.endsWith('\n') || node === null || isAlias(node)) return false
+  if (isScalar(node)) return isBlockScalar(node)
+  const last = node.items.at(-1)
+  return endsInBlockScalar(
+    text,
+    last === undefined || !('key' in last) ? (last ?? null) : last.value,
+  )
+}
+
+function isBlockScalar(node: ParsedNode): boolean {
+  return isScalar(node) && node.type?.startsWith('BLOCK') === true
 }
 
 /** The end of the last token that is more than space or comment. */

@@ -8,7 +8,7 @@ import { describePath, isTable, type Refused, refused } from './edit.ts'
 import { positionAt, refuseUndecodable, type Splices, splitBom } from './text.ts'
 import { findYaml, type Found } from './yaml-find.ts'
 import { insertYaml } from './yaml-insert.ts'
-import { indentStep } from './yaml-layout.ts'
+import { endsInBlockScalar, indentStep } from './yaml-layout.ts'
 import { removeYaml } from './yaml-remove.ts'
 import { replaceYaml } from './yaml-replace.ts'
 
@@ -44,8 +44,21 @@ export function editYaml(
   })
 }
 
-function editOnce(text: string, { path, value }: ConfigEdit, isFlat: boolean): Splices {
+function editOnce(text: string, edit: ConfigEdit, isFlat: boolean): Splices {
   const document = parseDocument(text, { keepSourceTokens: true, logLevel: 'error' })
+  const result = editDocument(text, document, edit, isFlat)
+  if (result.kind === 'refused') return result
+  const isAppended = result.splices.some(splice => splice.start === text.length)
+  if (!isAppended || !endsInBlockScalar(text, document.contents)) return result
+  return refused('unsupported-shape', 'the file ends in a block of text without a final newline')
+}
+
+function editDocument(
+  text: string,
+  document: Document.Parsed<ParsedNode>,
+  { path, value }: ConfigEdit,
+  isFlat: boolean,
+): Splices {
   const { matches, parents, obstacles } = findYaml(document.contents, path, isFlat)
   const [match, second] = matches
   if (second !== undefined) {

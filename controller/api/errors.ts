@@ -2,10 +2,11 @@
 // is not listed here is a fault of ours, and nothing about it leaves the server but the id.
 
 import { STATUS_CODES } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import type { Problem } from '../../shared/contract/agent-api.ts'
 import { OperationalError } from '../../shared/errors.ts'
+import type { App } from './context.ts'
 import type { Logger } from '../../shared/log.ts'
 
 /** By who must act: 4xx the caller, 503 nobody, later. */
@@ -58,10 +59,7 @@ const CODE_OF_STATUS: ReadonlyMap<number, string> = new Map([
   [415, 'media-type-unsupported'],
 ])
 
-export function answerErrors(
-  app: Pick<FastifyInstance, 'setErrorHandler' | 'setNotFoundHandler'>,
-  log: Logger,
-): void {
+export function answerErrors(app: App, log: Logger): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request)
     if (problem.status >= 500)

@@ -1,9 +1,10 @@
 // Default-deny: a route says who may call it, or the server does not start. What a caller is allowed
 // to do is decided here and nowhere else, before a body is read.
 
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { unreachable } from '../../shared/assert.ts'
 import { OperationalError } from '../../shared/errors.ts'
+import type { App } from './context.ts'
 import type { AgentCaller, OperatorCaller, Role } from './caller.ts'
 
 export type Policy =
@@ -42,7 +43,7 @@ const POLICIES_OF = {
 
 /** Must be called before the first route is declared. */
 export function enforcePolicies(
-  app: Pick<FastifyInstance, 'addHook' | 'decorateRequest'>,
+  app: App,
   listener: Listener,
   authentication: Authentication,
 ): void {

@@ -9,7 +9,10 @@ export interface Presence {
   /** `seenAtMs` is what the store knows, from before this process. */
   isOnline(node: { readonly node: string; readonly seenAtMs: number | undefined }): boolean
   /** Wall clock; the later of memory and store. */
-  seenAtMs(node: { readonly node: string; readonly seenAtMs: number | undefined }): number | undefined
+  seenAtMs(node: {
+    readonly node: string
+    readonly seenAtMs: number | undefined
+  }): number | undefined
   /** Nodes heard of since the last call, for the store. */
   takeHeard(): readonly string[]
   forget(node: string): void
@@ -44,7 +47,8 @@ export function createPresence(clock: Clock): Presence {
     isOnline({ node, seenAtMs }) {
       if (attending.has(node)) return true
       // After a start, agents that were there before get the time to come back.
-      const lastMs = heardAt.get(node)?.monotonicMs ?? (seenAtMs === undefined ? undefined : startedMs)
+      const lastMs =
+        heardAt.get(node)?.monotonicMs ?? (seenAtMs === undefined ? undefined : startedMs)
       return lastMs !== undefined && clock.monotonic() - lastMs < SILENCE_MS_MAX
     },
     seenAtMs: ({ node, seenAtMs }) => heardAt.get(node)?.wallMs ?? seenAtMs,

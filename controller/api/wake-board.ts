@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts'
 
 export interface WakeBoard {
   wake(keys: readonly string[]): void
+  wakeAll(): void
   /** Ends every wait, now and later: the server is closing. */
   close(): void
   subscribe(key: string): Subscription
@@ -19,14 +20,18 @@ interface Subscription {
 export function createWakeBoard(): WakeBoard {
   const waiting = new Map<string, Set<AbortController>>()
   let closed = false
+  const wakeAll = () => {
+    for (const controllers of waiting.values())
+      for (const controller of controllers) controller.abort()
+  }
   return {
+    wakeAll,
     wake(keys) {
       for (const key of keys) for (const controller of waiting.get(key) ?? []) controller.abort()
     },
     close() {
       closed = true
-      for (const controllers of waiting.values())
-        for (const controller of controllers) controller.abort()
+      wakeAll()
     },
     subscribe(key) {
       const controller = new AbortController()

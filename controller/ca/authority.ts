@@ -18,7 +18,6 @@ import {
   generateKey,
   parsePrivateKey,
   parsePublicKey,
-  publicKeyDigest,
   weakKeyReason,
 } from '../../shared/pki/keys.ts'
 import { type CertificateNames, normalizeNames } from '../../shared/pki/names.ts'
@@ -138,9 +137,9 @@ export function issueLeaf(
   request: LeafRequest,
   issuing: Issuing,
 ): IssuedLeaf {
-  const subjectPublicKey = acceptKey(request.publicKeyPem, issuer)
-  const profile = leafProfile(issuer, request)
   const issuerCertificate = parseCertificate(issuer.certificatePem)
+  const subjectPublicKey = acceptKey(request.publicKeyPem, issuerCertificate)
+  const profile = leafProfile(issuer, request)
   checkConstraints(profile, issuerCertificate)
 
   const certificatePem = buildCertificate({
@@ -162,13 +161,13 @@ export function issueLeaf(
   }
 }
 
-function acceptKey(publicKeyPem: string, issuer: CaCredential): KeyObject {
+function acceptKey(publicKeyPem: string, issuer: X509Certificate): KeyObject {
   const publicKey = parsePublicKey(publicKeyPem)
   const weak = weakKeyReason(publicKey)
   if (weak !== undefined)
     throw new OperationalError('weak-key', `could not issue a certificate: ${weak.message}`)
   // A leaf with the key of the CA would make every copy of that leaf's key a copy of the CA's key.
-  if (publicKeyDigest(publicKey) === certificateFacts(issuer.certificatePem).publicKeyDigest)
+  if (publicKey.equals(issuer.publicKey))
     throw new OperationalError(
       'weak-key',
       'could not issue a certificate for the key of the CA itself',

@@ -58,7 +58,7 @@ export function createClient(context: Context, signal: AbortSignal) {
         const query = new URLSearchParams({ limit: String(PAGE_NODES) })
         for (const label of labels) query.append('label', label)
         if (after !== undefined) query.set('after', after)
-        const path = `${OPERATOR_ROUTES.nodes}?${query}`
+        const path = `${OPERATOR_ROUTES.nodes}?${query.toString()}`
         const list = await call({ attempt: 'list nodes', method: 'GET', path, answer: NodeList })
         nodes.push(...list.nodes)
         after = list.next
@@ -230,10 +230,7 @@ function send<T>(
         },
       },
       response => {
-        readAll(response).then(
-          text => resolve({ status: response.statusCode ?? 0, text }),
-          reject,
-        )
+        readAll(response).then(text => resolve({ status: response.statusCode ?? 0, text }), reject)
       },
     )
     request.once('error', reject)

@@ -28,7 +28,9 @@ export function connectionError(failure: {
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
     return new OperationalError('controller-not-trusted', message, {
       cause: new Error(
-        code === 'CERT_HAS_EXPIRED' ? 'its certificate has expired' : 'its certificate is not valid yet',
+        code === 'CERT_HAS_EXPIRED'
+          ? 'its certificate has expired'
+          : 'its certificate is not valid yet',
       ),
       hint: 'check the clocks of this machine and of the controller',
     })
@@ -110,11 +112,18 @@ export function problemError(refusal: {
       cause: new Error(`answer with status ${status} that is not from tlsfleet-controller`),
       hint: 'check that the URL of this login is the operator port of tlsfleet-controller',
     })
-  const hint = problem.hint ?? (status === 403 ? 'this needs a login with a higher role' : undefined)
+  const hint = problem.hint ?? hintFor(status, problem.requestId)
   return new OperationalError(problem.code, `could not ${attempt}`, {
     retryable: status === 429 || status === 503,
     cause: new Error(problem.detail ?? problem.title),
     ...(hint === undefined ? {} : { hint }),
     details: { document, problems: problem.problems ?? [], requestId: problem.requestId },
   })
+}
+
+function hintFor(status: number, requestId: string | undefined): string | undefined {
+  if (status === 403) return 'this needs a login with a higher role'
+  if (status === 500 && requestId !== undefined)
+    return `the log of the controller says more under request id ${requestId}`
+  return undefined
 }

@@ -1,6 +1,6 @@
 // Follows a rollout to its end by long polls, tells what happens, and closes with the recap.
 
-import type { NodeView, RolloutEventList, RolloutView } from '../../shared/contract/operator-api.ts'
+import type { NodeView, RolloutView } from '../../shared/contract/operator-api.ts'
 import { OperationalError, isRetryable } from '../../shared/errors.ts'
 import type { Client } from './client.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -43,7 +43,8 @@ export async function followRollout(
   const nodes = new Map<string, NodeView>()
   let rollout = started
   let seen = 0
-  let isComplete = false
+  // Without steps there was nothing to do, and nothing was stored that could be followed.
+  let isComplete = hasEnded(started) && started.steps.length === 0
   try {
     // An ended rollout may still have events that were not told: the last poll is the one that is empty.
     while (!isComplete) {
@@ -80,7 +81,7 @@ async function retrying<T>(session: Session, ask: () => Promise<T>): Promise<T> 
     } catch (error) {
       if (!isRetryable(error) || retry >= RETRIES_MAX) throw error
       if (retry === 0)
-        session.terminal.err('the controller is not reachable, trying again; the rollout goes on\n')
+        session.terminal.err('the controller does not answer, trying again; the rollout goes on\n')
       await session.clock.sleep(RETRY_DELAY_MS, session.signal)
     }
   }
@@ -96,7 +97,7 @@ async function remember(
     nodes.set(name, await retrying(session, () => client.node(name)))
   } catch (error) {
     // A node that was removed meanwhile is missing in the recap, which is no reason to stop here.
-    if (!(error instanceof OperationalError && error.code === 'node-unknown')) throw error
+    if (!(error instanceof OperationalError && error.code === 'not-found')) throw error
   }
 }
 

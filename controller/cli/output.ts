@@ -84,7 +84,9 @@ export function toJsonLine(value: unknown): string {
  * nodes: a node must not be able to write escape sequences to an operator's terminal.
  */
 export function printable<T>(value: T): T {
-  const copy: T = JSON.parse(JSON.stringify(value), (_key, member: unknown) => printableMember(member))
+  const copy: T = JSON.parse(JSON.stringify(value), (_key, member: unknown) =>
+    printableMember(member),
+  )
   return copy
 }
 

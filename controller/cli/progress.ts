@@ -37,7 +37,10 @@ export async function liveProgress(rollout: RolloutView): Promise<Progress> {
   const list = new Listr(
     [...rows].map(([node, row]) => ({
       title: row.title,
-      task: async (_context: unknown, task: { title: string | undefined; skip(text: string): void }) => {
+      task: async (
+        _context: unknown,
+        task: { title: string | undefined; skip(text: string): void },
+      ) => {
         titles.set(node, title => {
           task.title = title
         })

@@ -58,7 +58,7 @@ export function wrap(text: string, width: number): readonly string[] {
   return lines
 }
 
-/** Cells that a text takes; colours take none. */
+/** Cells that a text takes, one a code point; colours take none. */
 export function widthOf(text: string): number {
-  return [...stripVTControlCharacters(text)].length
+  return Array.from(stripVTControlCharacters(text)).length
 }

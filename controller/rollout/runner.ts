@@ -8,7 +8,7 @@ import type { Reason } from '../../shared/contract/schema.ts'
 import { assert } from '../../shared/assert.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { OperationalError } from '../../shared/errors.ts'
-import type { RolloutMember, Store, Transaction } from '../store/store.ts'
+import type { PublishedContent, RolloutMember, Store, Transaction } from '../store/store.ts'
 import { decide, request, type Refusal, type RolloutCommand } from './decide.ts'
 import { hasEnded, publishes } from './evolve.ts'
 import { viewFleet } from './fleet-view.ts'
@@ -283,7 +283,7 @@ async function publish(
 }
 
 // What a node is given back that had nothing before.
-const NO_CONTENT = { content: { services: [] }, revision: undefined } as const
+const NO_CONTENT: PublishedContent = { content: { services: [] }, revision: undefined }
 
 async function readFleet(
   { isOnline }: RunnerOptions,

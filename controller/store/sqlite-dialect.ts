@@ -1,6 +1,6 @@
 // node:sqlite in the shape that Kysely's SQLite dialect wants, with a cache of prepared statements.
 
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
 import { assert } from '../../shared/assert.ts'
 

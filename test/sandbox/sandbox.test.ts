@@ -16,9 +16,8 @@ ExecStart=/bin/sh SCRIPT \${WHO}
 WantedBy=multi-user.target
 `
 // What systemd-notify does, for machines without it.
-const READY =
-  "perl -MSocket -e 'socket(S, AF_UNIX, SOCK_DGRAM, 0); ($n = $ENV{NOTIFY_SOCKET}) =~ s/^@/\\0/; ' +
-  'send(S, "READY=1\\n", 0, pack_sockaddr_un($n))\''
+const READY = `perl -MSocket -e 'socket(S, AF_UNIX, SOCK_DGRAM, 0) or die;
+  ($n = $ENV{NOTIFY_SOCKET}) =~ s/^@/\\0/; send(S, "READY=1", 0, pack_sockaddr_un($n))'`
 
 await t.test('a node without services', async t => {
   const node = await createSandboxNode({ dir: t.testdir(), name: 'n1', services: [] })
@@ -86,13 +85,13 @@ await t.test('a node ends with the process that owns it, however that ends', asy
     process.stdout.write((await node.run('show', '--value', '--property=MainPID', 's')).stdout)
     process.kill(process.pid, 'SIGKILL')`
 
-  const { stdout, code } = await runCommand(process.execPath, [
+  const { stdout, stderr, code } = await runCommand(process.execPath, [
     '--input-type=module',
     '-e',
     program,
   ])
 
-  t.equal(code, 137)
+  t.equal(code, 137, stderr)
   t.match(stdout, /^\d+\n$/)
   await until(() => !isRunning(Number(stdout)), { what: 'its service is gone' })
 })

@@ -138,6 +138,7 @@ function layOutNode(root: string, name: string): void {
   write(root, 'etc/passwd', `${username}:x:${uid}:${gid}::${homedir}:/bin/sh\n`)
   write(root, 'etc/group', `${username}:x:${gid}:\n`)
   for (const directory of [
+    'etc/systemd/system',
     'etc/ssl/certs',
     'run/systemd/units',
     'var/lib',

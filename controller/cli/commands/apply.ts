@@ -47,8 +47,7 @@ function showPlan(
 ): void {
   const { terminal, paint, json } = session
   if (json) terminal.out(toJsonLine({ type: 'plan', plan }))
-  else
-    terminal.out(`${planText(printable(plan), { paint, document: spec.name, showDiff })}\n`)
+  else terminal.out(`${planText(printable(plan), { paint, document: spec.name, showDiff })}\n`)
 }
 
 async function start(

@@ -29,7 +29,8 @@ export async function login(session: Session, options: LoginOptions): Promise<Ex
   show(
     session,
     { context, url, ...who },
-    shown => `logged in to fleet ${shown.fleet} as ${shown.name} (${shown.role}), context ${context}\n`,
+    shown =>
+      `logged in to fleet ${shown.fleet} as ${shown.name} (${shown.role}), context ${context}\n`,
   )
   return EXIT.ok
 }

@@ -56,8 +56,9 @@ export function errorText(view: ErrorView, paint: Paint): string {
 }
 
 // As compilers write it, so that editors can jump there. Without a line, the path of keys helps.
-function place({ line, column, path }: DocumentProblem, document: string | undefined): string {
-  const name = document ?? 'document'
-  if (line === undefined) return path === undefined || path === '' ? `${name}: ` : `${name}: ${path}: `
-  return column === undefined ? `${name}:${line}: ` : `${name}:${line}:${column}: `
+function place({ line, column, path = '' }: DocumentProblem, document: string | undefined): string {
+  const keys = path === '' ? '' : `${path.replace(/^\//, '').replaceAll('/', '.')}: `
+  if (document === undefined) return keys
+  if (line === undefined) return `${document}: ${keys}`
+  return column === undefined ? `${document}:${line}: ` : `${document}:${line}:${column}: `
 }

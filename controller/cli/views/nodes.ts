@@ -61,14 +61,16 @@ function serviceText(service: ServiceReport, nowMs: number): string {
   if (service.renewAtMs !== undefined)
     lines.push(`    renewal   ${timeText(service.renewAtMs, nowMs)}`)
   for (const served of service.served) {
-    const end = served.notAfterMs === undefined ? '' : `, ends ${timeText(served.notAfterMs, nowMs)}`
+    const end =
+      served.notAfterMs === undefined ? '' : `, ends ${timeText(served.notAfterMs, nowMs)}`
     const protocol = served.protocol === undefined ? '' : `, ${served.protocol}`
     const verdict = served.ok ? 'ok' : 'not ok'
     lines.push(
       `    serves    ${served.listener}: ${verdict}: ${because(served.reason)}${protocol}${end}`,
     )
   }
-  if (service.changes.length > 0) lines.push(`    changes   ${count(service.changes.length, 'change')}`)
+  if (service.changes.length > 0)
+    lines.push(`    changes   ${count(service.changes.length, 'change')}`)
   for (const notice of service.notices) lines.push(`    note      ${because(notice)}`)
   return `${lines.join('\n')}\n`
 }

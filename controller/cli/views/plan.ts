@@ -57,7 +57,9 @@ export function planSummary(plan: PlanView, document: string): string {
 }
 
 function orderLine(plan: PlanView): readonly string[] {
-  const moving = plan.nodes.filter(node => node.result === 'changes' || node.result === 'unreachable')
+  const moving = plan.nodes.filter(
+    node => node.result === 'changes' || node.result === 'unreachable',
+  )
   return moving.length < 2 ? [] : [`Order: ${moving.map(node => node.node).join(', ')}`]
 }
 
@@ -120,7 +122,12 @@ function changeText(change: ChangeSummary, { paint, showDiff }: PlanViewOptions)
     `      ${paint.dim(`because ${because(change.reason)}`)}`,
   ]
   if (showDiff && change.diff !== undefined)
-    lines.push(...change.diff.trimEnd().split('\n').map(line => diffLine(line, paint)))
+    lines.push(
+      ...change.diff
+        .trimEnd()
+        .split('\n')
+        .map(line => diffLine(line, paint)),
+    )
   return `${lines.join('\n')}\n`
 }
 
@@ -145,5 +152,5 @@ function diffLine(line: string, paint: Paint): string {
       : line.startsWith('-')
         ? paint.red
         : (text: string) => text
-  return `        ${colour(line)}`.trimEnd()
+  return line === '' ? '' : `        ${colour(line)}`
 }

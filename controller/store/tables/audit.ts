@@ -1,3 +1,5 @@
+// The audit log; audit-chain.ts has the rule of its hashes.
+
 import type { Kysely, Selectable } from 'kysely'
 import { AUDIT_GENESIS, auditHash } from '../audit-chain.ts'
 import { readReason, writeReason } from '../json-column.ts'

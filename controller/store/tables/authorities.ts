@@ -1,3 +1,5 @@
+// The two certificate authorities. Their private keys are here sealed only.
+
 import type { Kysely, Selectable } from 'kysely'
 import { readWord } from '../json-column.ts'
 import type { Schema } from '../schema.ts'

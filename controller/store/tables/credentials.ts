@@ -1,3 +1,5 @@
+// Operators' credentials, hashes only.
+
 import type { Kysely, Selectable } from 'kysely'
 import { readWord } from '../json-column.ts'
 import type { Schema } from '../schema.ts'

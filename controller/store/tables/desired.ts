@@ -1,3 +1,5 @@
+// What each node is to have now, and the contents that it was ever given.
+
 import type { Kysely, Selectable } from 'kysely'
 import { DesiredContent, Mode } from '../../../shared/contract/desired-state.ts'
 import { parser } from '../../../shared/contract/schema.ts'

@@ -1,3 +1,5 @@
+// Agents' certificates, and with them the denylist; they outlive their nodes.
+
 import type { Kysely, Selectable } from 'kysely'
 import type { Schema } from '../schema.ts'
 import { inserting } from '../sqlite-errors.ts'

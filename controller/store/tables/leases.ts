@@ -1,3 +1,5 @@
+// Who may be disruptive in which group. Nothing here is ever freed by time.
+
 import type { Kysely, Selectable } from 'kysely'
 import { readWord } from '../json-column.ts'
 import type { Schema } from '../schema.ts'

@@ -1,3 +1,5 @@
+// Service certificates that the internal CA has issued.
+
 import type { Kysely, Selectable } from 'kysely'
 import { ServiceName } from '../../../shared/contract/service.ts'
 import { readWord } from '../json-column.ts'

@@ -1,3 +1,5 @@
+// Nodes, and what goes with a node that is removed.
+
 import type { Kysely, Selectable } from 'kysely'
 import { Labels, Names, parser } from '../../../shared/contract/schema.ts'
 import { OperationalError } from '../../../shared/errors.ts'

@@ -1,3 +1,5 @@
+// The last report of each node.
+
 import type { Kysely, Selectable } from 'kysely'
 import { parseReport } from '../../../shared/contract/report.ts'
 import { readJson } from '../json-column.ts'

@@ -1,3 +1,5 @@
+// Fleet specs, numbered.
+
 import type { Kysely, Selectable } from 'kysely'
 import type { Schema } from '../schema.ts'
 import type { RevisionRecord, Revisions } from '../store.ts'

@@ -1,3 +1,5 @@
+// Small values by name.
+
 import type { Kysely } from 'kysely'
 import type { Schema } from '../schema.ts'
 import type { Settings } from '../store.ts'

@@ -1,3 +1,5 @@
+// Enrolment tokens: redeemed once, by one key.
+
 import type { Kysely, Selectable } from 'kysely'
 import type { Schema } from '../schema.ts'
 import { inserting } from '../sqlite-errors.ts'

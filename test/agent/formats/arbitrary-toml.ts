@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import type { ConfigEdit, ConfigValue } from '../../../agent/formats/edit.ts'
 
-const name = fc.constantFrom('a', 'b', 'c-d', 'A', 'http', 'x1')
+const name = fc.constantFrom('a', 'b', 'c-d', 'A', 'http', 'x1', 'y', 'z', 'B', 'k_2', 'HTTP', '7')
 const quotedName = fc.constantFrom('"a"', "'b'", '"q.x"', "'é'", '"http"')
 const space = fc.constantFrom('', ' ', '  ', '\t')
 const key = fc.oneof({ arbitrary: name, weight: 6 }, { arbitrary: quotedName, weight: 1 })

@@ -33,13 +33,18 @@ const flowScalar = fc.constantFrom(
   'http://h:1',
   'null',
   '~',
+  'ALIAS',
   '{}',
   '[]',
 )
-const blockScalar = fc.constantFrom<Lines>(
+const manyLines = fc.constantFrom<Lines>(
   ['|', '  text', '  # no comment', '', '  more'],
   ['>-', '  folded', '  text'],
   ['|+', '  keep', '', ''],
+  ['[', '    a, # one', '    "b"', '  ]'],
+  ['several words', '  on two lines'],
+  ['&own 1'],
+  ['!!str 1'],
 )
 
 const { flow } = fc.letrec<{ flow: string }>(tie => ({
@@ -93,7 +98,7 @@ const { map } = fc.letrec<{ map: Lines; seq: Lines; entry: (k: string) => Lines;
       },
       { arbitrary: lineComment.map(c => (k: string) => [`${k}:${c}`]), weight: 1 },
       {
-        arbitrary: blockScalar.map(([first = '', ...rest]) => (k: string) => [
+        arbitrary: manyLines.map(([first = '', ...rest]) => (k: string) => [
           `${k}: ${first}`,
           ...rest,
         ]),
@@ -142,10 +147,13 @@ export const yamlText: fc.Arbitrary<string> = fc
     fc.constantFrom('', '', '\uFEFF'),
     fc.boolean(),
   )
-  .map(([lines, top, eol, bom, isTerminated]) => {
-    const all = [...top, ...lines]
-    return bom + all.join(eol) + (isTerminated && all.length > 0 ? eol : '')
-  })
+  .chain(([lines, top, eol, bom, isTerminated]) =>
+    fc.constantFrom<Lines>([], [], ['base: &base {k: v}'], ['base: &base', '  a: 1']).map(base => {
+      const all = [...top, ...base, ...lines]
+      const text = all.join(eol) + (isTerminated && all.length > 0 ? eol : '')
+      return bom + text.replaceAll('ALIAS', base.length > 0 ? '*base' : '1')
+    }),
+  )
 
 const stepName = fc.constantFrom('a', 'b', 'c_d', 'tls', 'x', 'y', 'x.y', 'q k', 'new')
 

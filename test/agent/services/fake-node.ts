@@ -138,7 +138,7 @@ export function fakeUnit(unit: Partial<UnitState>): UnitState {
   }
 }
 
-const COMMON = {
+const COMMON: Omit<ServiceTlsOf<'prometheus'>, 'service' | 'options'> = {
   certificate: {
     issuer: 'internal',
     names: { dns: ['m1.example.com', 'localhost'], ip: ['10.0.0.7', '127.0.0.1'] },
@@ -150,7 +150,7 @@ const COMMON = {
   clientAuth: 'none',
   minVersion: '1.2',
   verify: { stableForMs: 5_000, deadlineMs: 300_000 },
-} as const
+}
 
 export function prometheusTls(
   tls: Partial<ServiceTlsOf<'prometheus'>> = {},
@@ -158,7 +158,6 @@ export function prometheusTls(
   return {
     service: 'prometheus',
     ...COMMON,
-    trust: [CA],
     options: { externalUrl: 'manage' },
     ...tls,
   }
@@ -168,7 +167,6 @@ export function influxdbTls(tls: Partial<ServiceTlsOf<'influxdb'>> = {}): Servic
   return {
     service: 'influxdb',
     ...COMMON,
-    trust: [CA],
     options: { meta: 'leave', cluster: 'leave' },
     ...tls,
   }

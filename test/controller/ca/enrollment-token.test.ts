@@ -8,7 +8,7 @@ import { seededRandom } from '../../shared/pki/support.ts'
 const random = seededRandom('token')
 const place = { pin: `sha256:${'0'.repeat(64)}`, enrollUrl: 'https://controller.example:8444' }
 
-t.test('what the node parses matches what the controller stored', async t => {
+await t.test('what the node parses matches what the controller stored', async t => {
   const created = createToken({ random, ...place })
   const parsed = parseToken(created.token.reveal())
 
@@ -19,7 +19,7 @@ t.test('what the node parses matches what the controller stored', async t => {
   t.notMatch(JSON.stringify(created), parsed.secret.reveal(), 'neither token nor secret prints')
 })
 
-t.test('nothing else matches', async t => {
+await t.test('nothing else matches', async t => {
   const a = createToken({ random, ...place })
   const b = createToken({ random, ...place })
   const secret = parseToken(a.token.reveal()).secret
@@ -37,7 +37,7 @@ t.test('nothing else matches', async t => {
   t.notOk(matchesSecret(new Secret(''), a.secretHash))
 })
 
-t.test('a token without a real pin or a safe URL is not made', async t => {
+await t.test('a token without a real pin or a safe URL is not made', async t => {
   t.throws(() => createToken({ random, ...place, pin: 'x' }), { code: 'token-malformed' })
   t.throws(() => createToken({ random, ...place, enrollUrl: 'http://x' }), {
     code: 'token-malformed',

@@ -10,7 +10,7 @@ const sealing = createSealing(new Secret('correct horse'))
 const canary = 'canary-private-key ü'
 const sealed = sealing.seal(new Secret(canary), { purpose: 'service-root', random })
 
-t.test('a sealed key opens with its passphrase and purpose', async t => {
+await t.test('a sealed key opens with its passphrase and purpose', async t => {
   t.equal(sealing.open(sealed, { purpose: 'service-root' }).reveal(), canary)
   const later = createSealing(new Secret('correct horse'))
   t.equal(later.open(sealed, { purpose: 'service-root' }).reveal(), canary, 'in another process')
@@ -23,7 +23,7 @@ t.test('a sealed key opens with its passphrase and purpose', async t => {
   })
 })
 
-t.test('one derivation serves all keys of a process, with a new nonce for each', async t => {
+await t.test('one derivation serves all keys of a process, with a new nonce for each', async t => {
   const salts = new Set<string>()
   const nonces = new Set<string>()
   for (const purpose of ['a', 'b', 'c', 'd']) {
@@ -35,7 +35,7 @@ t.test('one derivation serves all keys of a process, with a new nonce for each',
   t.equal(nonces.size, 4)
 })
 
-t.test('no changed byte of an envelope opens, and every refusal has a code', async t => {
+await t.test('no changed byte of an envelope opens, and every refusal has a code', async t => {
   const codes = new Set<string>()
   fc.assert(
     fc.property(
@@ -63,7 +63,7 @@ t.test('no changed byte of an envelope opens, and every refusal has a code', asy
   t.same([...codes].toSorted(), ['sealed-key-malformed', 'sealed-key-tampered', 'wrong-passphrase'])
 })
 
-t.test(
+await t.test(
   'parameters that the version does not have are refused before they cost anything',
   async t => {
     const envelope = JSON.parse(sealed)

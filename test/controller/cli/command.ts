@@ -21,6 +21,8 @@ export interface Surroundings {
   /** What a person types when asked; undefined: there is nobody. */
   readonly typed?: string
   readonly columns?: number
+  /** Default: NOW_MS. */
+  readonly nowMs?: number
   readonly environment?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
   /** Sees every text as it is printed. */
@@ -55,17 +57,15 @@ export async function tlsfleet(
   const code = await run(argv, {
     terminal,
     environment: { TLSFLEET_CONFIG: config, ...environment },
-    clock: stillClock,
+    clock: stillClock(surroundings.nowMs ?? NOW_MS),
     signal: surroundings.signal ?? new AbortController().signal,
   })
   return { code, out, err }
 }
 
-/** Stands at NOW_MS; sleeping takes no time. */
-const stillClock: Clock = {
-  now: () => NOW_MS,
-  monotonic: () => 0,
-  sleep: async () => {},
+/** Stands still; sleeping takes no time. */
+function stillClock(nowMs: number): Clock {
+  return { now: () => nowMs, monotonic: () => 0, sleep: async () => {} }
 }
 
 const PROGRAM = join(import.meta.dirname, '../../../controller/cli/main.ts')

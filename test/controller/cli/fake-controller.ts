@@ -5,6 +5,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
+import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
@@ -36,7 +37,6 @@ export type Answers = Readonly<Record<string, Answer | ((request: Request) => An
 
 export interface FakeController {
   readonly url: string
-  readonly port: number
   readonly caPin: string
   readonly caPem: string
   readonly requests: readonly Request[]
@@ -58,12 +58,17 @@ export async function startFakeController(
   )
   const serve = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { method = '', url = '' } = incoming
-    const body = method === 'POST' && incoming.headers['content-length'] ? await json(incoming) : {}
+    const hasBody = Number(incoming.headers['content-length'] ?? 0) > 0
+    const body: unknown = hasBody ? await json(incoming) : undefined
     const request = { method, path: url, body }
     requests.push(request)
     const isKnown = incoming.headers.authorization === `Bearer ${TOKEN}`
     const found = answers[`${method} ${url.split('?')[0]}`]
-    const { status, body: content, text } = isKnown
+    const {
+      status,
+      body: content,
+      text,
+    } = isKnown
       ? typeof found === 'function'
         ? found(request)
         : (found ?? refusal(404, 'not-found', 'there is no such thing'))
@@ -71,12 +76,8 @@ export async function startFakeController(
     outgoing.writeHead(status ?? 200, { 'content-type': 'application/json' })
     outgoing.end(text ?? JSON.stringify(content))
   }
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
   return {
-    url: `https://127.0.0.1:${address.port}`,
-    port: address.port,
+    url: `https://127.0.0.1:${await listen(server)}`,
     caPin: spkiPin(authority.pem),
     caPem: authority.pem,
     requests,
@@ -89,6 +90,14 @@ export async function startFakeController(
         server.closeAllConnections()
       }),
   }
+}
+
+/** Listens on a free port of the loopback address; the port. */
+export async function listen(server: Server): Promise<number> {
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
 }
 
 export function refusal(
@@ -111,7 +120,8 @@ export function contextFile(controller: FakeController, token = TOKEN): string {
 
 function createAuthority() {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
-  const dates = { notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() + 3_600_000 }
+  const nowMs = Math.floor(Date.now() / 1_000) * 1_000
+  const dates = { notBeforeMs: nowMs - 3_600_000, notAfterMs: nowMs + 3_600_000 }
   const request = (commonName: string, profile: CertificateRequest['profile']) => ({
     subject: { commonName },
     // Positive: the first byte has no sign bit.

@@ -175,7 +175,8 @@ export const fleet: readonly NodeView[] = [
         outcome: 'restored',
         reason: {
           code: 'restored-after-failure',
-          message: 'influxdb did not come up with the new certificate, the previous state was put back and works',
+          message:
+            'influxdb did not come up with the new certificate, the previous state was put back and works',
         },
         served: [
           {

@@ -19,7 +19,7 @@ import { createTestCa } from './support.ts'
 const hex = (value: der.Der) => der.encode(value).toString('hex')
 const bytes = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
 
-t.test('values are encoded as X.690 says', async t => {
+await t.test('values are encoded as X.690 says', async t => {
   t.equal(hex(der.int(0)), '020100')
   t.equal(hex(der.int(128)), '02020080')
   t.equal(hex(der.int(Uint8Array.of(0, 0, 0xff))), '020200ff')
@@ -38,7 +38,7 @@ t.test('values are encoded as X.690 says', async t => {
   t.equal(hex(der.octet(Buffer.alloc(200))).slice(0, 6), '0481c8', 'long lengths are minimal')
 })
 
-t.test('years until 2049 are UTCTime, later ones GeneralizedTime', async t => {
+await t.test('years until 2049 are UTCTime, later ones GeneralizedTime', async t => {
   const text = (atMs: number) => der.encode(der.time(atMs)).subarray(2).toString()
   t.equal(text(Date.UTC(2049, 11, 31, 23, 59, 59)), '491231235959Z')
   t.equal(text(Date.UTC(2050, 0, 1)), '20500101000000Z')
@@ -46,7 +46,7 @@ t.test('years until 2049 are UTCTime, later ones GeneralizedTime', async t => {
   t.throws(() => der.time(Date.UTC(2026, 0, 1) + 1), /whole seconds/)
 })
 
-t.test('the builder refuses what it could not encode faithfully', async t => {
+await t.test('the builder refuses what it could not encode faithfully', async t => {
   t.throws(() => der.oid('1.x'))
   t.throws(() => der.int(-1))
   t.throws(() => der.ia5('ü'))
@@ -54,7 +54,7 @@ t.test('the builder refuses what it could not encode faithfully', async t => {
   t.throws(() => der.raw(bytes('0500 00')), { code: 'der-malformed' })
 })
 
-t.test('what the builder makes, the reader reads back', async t => {
+await t.test('what the builder makes, the reader reads back', async t => {
   fc.assert(
     fc.property(
       fc.nat(2 ** 31 - 1),
@@ -85,7 +85,7 @@ t.test('what the builder makes, the reader reads back', async t => {
   t.same(bitsOf(readDer(der.encode(der.namedBits([0, 5, 8])))), [0, 5, 8])
 })
 
-t.test('the reader accepts one encoding per value only', async t => {
+await t.test('the reader accepts one encoding per value only', async t => {
   const refused = {
     'nothing at all': '',
     'a tag without length': '30',
@@ -123,7 +123,7 @@ t.test('the reader accepts one encoding per value only', async t => {
   )
 })
 
-t.test('size, depth and number of values are bounded', async t => {
+await t.test('size, depth and number of values are bounded', async t => {
   const nested = (depth: number): Buffer => {
     let value: Buffer = bytes('0500')
     for (let level = 1; level < depth; level++) value = der.encode(der.seq(der.raw(value)))
@@ -131,8 +131,8 @@ t.test('size, depth and number of values are bounded', async t => {
   }
   t.ok(readDer(nested(32)))
   t.throws(() => readDer(Buffer.from('3080'.repeat(20_000), 'hex')), { code: 'der-malformed' })
-  const tooDeep = Buffer.concat([bytes('3082'), lengthOf(nested(32)), nested(32)])
-  t.throws(() => readDer(tooDeep), { code: 'der-malformed' })
+  const tooDeep = Buffer.concat([Buffer.of(0x30, nested(32).length), nested(32)])
+  t.throws(() => readDer(tooDeep), /deeper than 32/)
   t.throws(() => readDer(Buffer.alloc(DER_BYTES_MAX + 1)), { code: 'der-malformed' })
   const many = Buffer.alloc(60_000, bytes('0500'))
   t.throws(() => readDer(Buffer.concat([bytes('3082'), lengthOf(many), many])), /8192 values/)
@@ -144,7 +144,7 @@ function lengthOf(content: Buffer): Buffer {
   return length
 }
 
-t.test(
+await t.test(
   'mutated certificates never make the reader throw anything but an OperationalError',
   async t => {
     const ca = createTestCa('mutants')
@@ -183,7 +183,7 @@ t.test(
   },
 )
 
-t.test('random bytes are read or refused, and what was read covers every byte', async t => {
+await t.test('random bytes are read or refused, and what was read covers every byte', async () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), blob => {
       try {

@@ -7,7 +7,7 @@ import { createTestCa } from './support.ts'
 
 const ca = createTestCa('identity')
 
-t.test('an identity survives its URI', async t => {
+await t.test('an identity survives its URI', async t => {
   for (const identity of [
     { kind: 'node', fleet: 'prod', nodeId: 'es-1.example' },
     { kind: 'controller', fleet: 'prod.example' },
@@ -16,7 +16,7 @@ t.test('an identity survives its URI', async t => {
   t.throws(() => identityUri({ kind: 'node', fleet: 'prod', nodeId: '../x' }))
 })
 
-t.test('every other URI is nobody', async t => {
+await t.test('every other URI is nobody', async t => {
   for (const uri of [
     '',
     'spiffe://prod',
@@ -38,7 +38,7 @@ t.test('every other URI is nobody', async t => {
     t.equal(parseIdentity(uri), undefined, JSON.stringify(uri))
 })
 
-t.test('the purpose of a certificate must be that of its role', async t => {
+await t.test('the purpose of a certificate must be that of its role', async t => {
   const node = 'spiffe://prod/node/a'
   const controller = 'spiffe://prod/controller'
   const client = (...uris: string[]) =>
@@ -70,7 +70,7 @@ const token = {
   enrollUrl: 'https://controller.example:8444/',
 }
 
-t.test('a token survives being pasted', async t => {
+await t.test('a token survives being pasted', async t => {
   const text = formatToken(token)
 
   t.match(text.reveal(), /^tfe1\.[A-Za-z0-9_-]+$/)
@@ -79,7 +79,7 @@ t.test('a token survives being pasted', async t => {
   t.same({ ...parsed, secret: parsed.secret.reveal() }, { ...token, secret: 's'.repeat(43) })
 })
 
-t.test('a token that is not whole is refused, and not quoted', async t => {
+await t.test('a token that is not whole is refused, and not quoted', async t => {
   const whole = formatToken(token).reveal()
   const withJson = (value: unknown) =>
     `tfe1.${Buffer.from(JSON.stringify(value)).toString('base64url')}`

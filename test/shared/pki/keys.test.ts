@@ -14,7 +14,7 @@ import { serialNumber } from '../../../shared/pki/random.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { ecKey, keyPemOf, seededRandom } from './support.ts'
 
-t.test('a generated key is a pair, and its private half does not print', async t => {
+await t.test('a generated key is a pair, and its private half does not print', async t => {
   for (const type of ['ec-p256', 'rsa-2048'] as const) {
     const pair = await generateKey(type)
     const privateKey = parsePrivateKey(pair.privateKeyPem)
@@ -27,7 +27,7 @@ t.test('a generated key is a pair, and its private half does not print', async t
   }
 })
 
-t.test('keys that cannot be read say why, and never quote the key', async t => {
+await t.test('keys that cannot be read say why, and never quote the key', async t => {
   const encrypted = ecKey().export({
     type: 'pkcs8',
     format: 'pem',
@@ -54,7 +54,7 @@ t.test('keys that cannot be read say why, and never quote the key', async t => {
   t.ok(parsePrivateKey(new Secret(ecKey().export({ type: 'sec1', format: 'pem' }).toString())))
 })
 
-t.test('weak keys are told from good ones', async t => {
+await t.test('weak keys are told from good ones', async t => {
   const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve }).publicKey
   t.equal(weakKeyReason(ec('P-384')), undefined)
   t.equal(weakKeyReason(ec('P-521')), undefined)
@@ -76,7 +76,7 @@ t.test('weak keys are told from good ones', async t => {
   t.match(weakKeyReason(rsaKey((1n << 8199n) + 1n)), { message: /more than 8192/ })
 })
 
-t.test('a modulus with the ROCA fingerprint is refused', async t => {
+await t.test('a modulus with the ROCA fingerprint is refused', async t => {
   const product = [
     11n,
     13n,
@@ -112,7 +112,7 @@ function rsaKey(modulus: bigint, exponent = 65_537n): KeyObject {
   return createPublicKey({ key, format: 'jwk' })
 }
 
-t.test('a proof is good for its key, purpose and context, and for nothing else', async t => {
+await t.test('a proof is good for its key, purpose and context, and for nothing else', async t => {
   const key = ecKey()
   const publicKey = createPublicKey(key)
   const subject = { purpose: 'sign', context: ['node-1', 'influxdb'] } as const
@@ -142,7 +142,7 @@ t.test('a proof is good for its key, purpose and context, and for nothing else',
   t.throws(() => signProof({ purpose: 'enroll', context: ['a\nb'], key }), /one line/)
 })
 
-t.test('no changed byte of a proof verifies', async t => {
+await t.test('no changed byte of a proof verifies', async () => {
   const key = ecKey()
   const publicKey = createPublicKey(key)
   const subject = { purpose: 'enroll', context: ['token'] } as const
@@ -156,7 +156,7 @@ t.test('no changed byte of a proof verifies', async t => {
   )
 })
 
-t.test('a serial number is positive, 16 bytes long, and random', async t => {
+await t.test('a serial number is positive, 16 bytes long, and random', async t => {
   const random = seededRandom('serials')
   const serials = Array.from({ length: 500 }, () => Buffer.from(serialNumber(random)))
   t.ok(serials.every(serial => serial.length === 16 && ((serial[0] ?? 0) & 0xc0) === 0x40))
@@ -164,7 +164,7 @@ t.test('a serial number is positive, 16 bytes long, and random', async t => {
   t.same(serialNumber(() => new Uint8Array(16).fill(0xff))[0], 0x7f)
 })
 
-t.test('an RSA key proves possession too', async t => {
+await t.test('an RSA key proves possession too', async t => {
   const { privateKeyPem, publicKeyPem } = await generateKey('rsa-2048')
   const subject = { purpose: 'renew', context: [] } as const
   const proof = signProof({ ...subject, key: createPrivateKey(privateKeyPem.reveal()) })

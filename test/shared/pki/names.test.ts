@@ -13,7 +13,7 @@ import { ipRangeBytes } from '../../../shared/pki/profile.ts'
 const plain = { wildcard: false }
 const withWildcard = { wildcard: true }
 
-t.test('DNS names have one spelling', async t => {
+await t.test('DNS names have one spelling', async t => {
   const cases = {
     'ES-1.Example.COM': 'es-1.example.com',
     'node.example.': 'node.example',
@@ -29,7 +29,7 @@ t.test('DNS names have one spelling', async t => {
   t.equal(normalizeDnsName('*.Zone.example', withWildcard), '*.zone.example')
 })
 
-t.test('what is no host name is refused', async t => {
+await t.test('what is no host name is refused', async t => {
   const refused = [
     '',
     '.',
@@ -79,22 +79,25 @@ t.test('what is no host name is refused', async t => {
   )
 })
 
-t.test('normalizing is idempotent and never yields anything but host name characters', async t => {
-  fc.assert(
-    fc.property(fc.oneof(fc.domain(), fc.string(), fc.string({ unit: 'grapheme' })), name => {
-      let normal: string
-      try {
-        normal = normalizeDnsName(name, plain)
-      } catch {
-        return true
-      }
-      return normalizeDnsName(normal, plain) === normal && /^[a-z0-9_.-]+$/.test(normal)
-    }),
-    { numRuns: 1000 },
-  )
-})
+await t.test(
+  'normalizing is idempotent and never yields anything but host name characters',
+  async () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.domain(), fc.string(), fc.string({ unit: 'grapheme' })), name => {
+        let normal: string
+        try {
+          normal = normalizeDnsName(name, plain)
+        } catch {
+          return true
+        }
+        return normalizeDnsName(normal, plain) === normal && /^[a-z0-9_.-]+$/.test(normal)
+      }),
+      { numRuns: 1000 },
+    )
+  },
+)
 
-t.test('IP addresses have one spelling', async t => {
+await t.test('IP addresses have one spelling', async t => {
   const cases = {
     '10.0.0.1': '10.0.0.1',
     '2001:DB8:0:0:0:0:0:1': '2001:db8::1',
@@ -126,7 +129,7 @@ t.test('IP addresses have one spelling', async t => {
   )
 })
 
-t.test('sets of names are compared without order and duplicates', async t => {
+await t.test('sets of names are compared without order and duplicates', async t => {
   const a = normalizeNames(
     { dns: ['b.example', 'A.example', 'a.example.'], ip: ['::1', '10.0.0.1'] },
     plain,
@@ -137,7 +140,7 @@ t.test('sets of names are compared without order and duplicates', async t => {
   t.notOk(sameNames(a, { dns: a.dns, ip: ['::1', '10.0.0.2'] }))
 })
 
-t.test('a wildcard stands for exactly one label', async t => {
+await t.test('a wildcard stands for exactly one label', async t => {
   t.ok(nameMatches('*.zone.example', 'a.zone.example'))
   t.ok(nameMatches('A.Zone.example.', 'a.zone.EXAMPLE'))
   t.notOk(nameMatches('*.zone.example', 'zone.example'))
@@ -150,7 +153,7 @@ t.test('a wildcard stands for exactly one label', async t => {
   t.notOk(nameMatches('', ''))
 })
 
-t.test('missing names are those that no pattern covers', async t => {
+await t.test('missing names are those that no pattern covers', async t => {
   const offered = { dns: ['*.zone.example', 'one.example'], ip: ['2001:db8::1'] }
   t.same(
     missingNames(offered, { dns: ['a.zone.example', 'one.example'], ip: ['2001:DB8:0::1'] }),
@@ -168,7 +171,7 @@ t.test('missing names are those that no pattern covers', async t => {
   ])
 })
 
-t.test('ranges are address and mask', async t => {
+await t.test('ranges are address and mask', async t => {
   t.equal(ipRangeBytes('10.0.0.0/8').toString('hex'), '0a000000ff000000')
   t.equal(ipRangeBytes('192.168.4.0/22').toString('hex'), 'c0a80400fffffc00')
   t.equal(ipRangeBytes('0.0.0.0/0').toString('hex'), '0000000000000000')

@@ -135,12 +135,15 @@ export function createOpenssl() {
     const output = run([
       'verify',
       '-x509_strict',
-      ...['-attime', String(Math.floor(nowMs / 1000)), '-CAfile', file(roots)],
+      '-attime',
+      String(Math.floor(nowMs / 1000)),
+      '-CAfile',
+      file(roots),
       ...(intermediates === undefined ? [] : ['-untrusted', file(intermediates)]),
       ...more,
       file(leaf),
     ])
-    return /: OK\n$/.test(output) ? 'OK' : output
+    return output.endsWith(': OK\n') ? 'OK' : output
   }
   const text = (pem: string) => run(['x509', '-in', file(pem), '-noout', '-text'])
   const remove = () => rmSync(directory, { recursive: true })

@@ -21,13 +21,16 @@ import {
 const text = { paint: plainPaint, width: undefined, nowMs: NOW_MS }
 const planOptions = { paint: plainPaint, document: 'fleet.yaml', showDiff: true }
 
-t.test('a plan shows nodes, services, changes with marks, diffs, activation, order', async t => {
-  const shown = planText(plan, planOptions)
+await t.test(
+  'a plan shows nodes, services, changes with marks, diffs, activation, order',
+  async t => {
+    const shown = planText(plan, planOptions)
 
-  t.equal(shown, golden('plan', shown))
-})
+    t.equal(shown, golden('plan', shown))
+  },
+)
 
-t.test('a plan without diffs keeps everything else', async t => {
+await t.test('a plan without diffs keeps everything else', async t => {
   const lines = planText(plan, planOptions).split('\n')
 
   const shown = planText(plan, { ...planOptions, showDiff: false })
@@ -36,7 +39,7 @@ t.test('a plan without diffs keeps everything else', async t => {
   t.equal(shown, lines.filter(line => !line.startsWith('        ')).join('\n'))
 })
 
-t.test('on a terminal marks and diff lines have their colours', async t => {
+await t.test('on a terminal marks and diff lines have their colours', async t => {
   const shown = planText(plan, { ...planOptions, paint: colourPaint })
 
   t.match(shown, '    \u001b[32m+\u001b[39m certificate')
@@ -46,7 +49,7 @@ t.test('on a terminal marks and diff lines have their colours', async t => {
   t.match(shown, '\u001b[36m@@ -1,3 +1,3 @@\u001b[39m')
 })
 
-t.test('the summary of a plan counts nodes, changes and restarts', async t => {
+await t.test('the summary of a plan counts nodes, changes and restarts', async t => {
   t.equal(
     planSummary(plan, 'fleet.yaml'),
     'Plan: 3 nodes, 3 changes, 1 restart, 1 reload, 1 node unreachable, 1 node unsupported',
@@ -58,13 +61,13 @@ t.test('the summary of a plan counts nodes, changes and restarts', async t => {
   )
 })
 
-t.test('the status has a row a service and says what is served', async t => {
+await t.test('the status has a row a service and says what is served', async t => {
   const shown = statusText(fleet, text)
 
   t.equal(shown, golden('status', shown))
 })
 
-t.test('a narrow terminal wraps reasons under their column and loses nothing', async t => {
+await t.test('a narrow terminal wraps reasons under their column and loses nothing', async t => {
   const shown = statusText(fleet, { ...text, width: 120 })
 
   t.equal(shown, golden('status-narrow', shown))
@@ -76,9 +79,17 @@ t.test('a narrow terminal wraps reasons under their column and loses nothing', a
   )
 })
 
-t.test('a listener without TLS and an ended certificate are said plainly', async t => {
-  const noTls = { listener: '127.0.0.1:9090', ok: false, reason: { code: 'no-tls', message: 'answers without TLS' } }
-  const ended = { ...noTls, reason: { code: 'expired', message: 'has ended' }, notAfterMs: NOW_MS - 5_000 }
+await t.test('a listener without TLS and an ended certificate are said plainly', async t => {
+  const noTls = {
+    listener: '127.0.0.1:9090',
+    ok: false,
+    reason: { code: 'no-tls', message: 'answers without TLS' },
+  }
+  const ended = {
+    ...noTls,
+    reason: { code: 'expired', message: 'has ended' },
+    notAfterMs: NOW_MS - 5_000,
+  }
   const node = (served: typeof noTls | typeof ended) =>
     nodeView({ services: [serviceReport({ served: [served] })] })
 
@@ -87,7 +98,7 @@ t.test('a listener without TLS and an ended certificate are said plainly', async
   t.match(statusText([node(ended)], text), /first certificate ended 5 s ago/)
 })
 
-t.test('nodes are listed, and shown in full', async t => {
+await t.test('nodes are listed, and shown in full', async t => {
   const [first] = fleet
   if (first === undefined) throw new Error('no node')
 
@@ -111,7 +122,11 @@ const failed = rolloutView({
       reason: { code: 'restored-after-failure', message: 'influxdb did not come up' },
     }),
     step({ node: 'prom-2', state: 'deferred', reason: { code: 'offline', message: 'is offline' } }),
-    step({ node: 'prom-3', state: 'skipped', reason: { code: 'draining', message: 'rollout failed' } }),
+    step({
+      node: 'prom-3',
+      state: 'skipped',
+      reason: { code: 'draining', message: 'rollout failed' },
+    }),
   ],
 })
 const after = new Map<string, NodeView>([
@@ -136,7 +151,7 @@ const after = new Map<string, NodeView>([
   ['prom-3', nodeView({ observedGeneration: 3 })],
 ])
 
-t.test('the recap counts services per node and names the reasons', async t => {
+await t.test('the recap counts services per node and names the reasons', async t => {
   const rows = recapOf(failed, after)
 
   const shown = recapText(failed, rows, text)
@@ -144,7 +159,7 @@ t.test('the recap counts services per node and names the reasons', async t => {
   t.equal(shown, golden('recap', shown))
 })
 
-t.test('a report for an older generation counts for nothing', async t => {
+await t.test('a report for an older generation counts for nothing', async t => {
   const rollout = rolloutView({ steps: [step({ node: 'prom-1', state: 'done', generation: 5 })] })
 
   const [row] = recapOf(rollout, after)
@@ -152,13 +167,13 @@ t.test('a report for an older generation counts for nothing', async t => {
   t.match(row, { ok: 0, changed: 0, failed: 0, restarts: 0 })
 })
 
-t.test('a rollout without steps says that there was nothing to do', async t => {
+await t.test('a rollout without steps says that there was nothing to do', async t => {
   const shown = recapText(rolloutView({ status: 'succeeded', steps: [] }), [], text)
 
   t.equal(shown, 'Revision 13: every node has it already, nothing to do\n')
 })
 
-t.test('events are lines; kinds that are not known yet are shown as they are', async t => {
+await t.test('events are lines; kinds that are not known yet are shown as they are', async t => {
   const at = { version: 3, atMs: NOW_MS }
   const reason = { code: 'unit-failed', message: 'influxdb.service failed' }
 

@@ -1,0 +1,113 @@
+// Wakes the loop when a managed file may have changed. Files are watched together with the
+// directories on their way, so that atomic replacement, deletion, switched links and directories
+// that come and go are all seen. What it misses, the periodic full check finds.
+
+import type { FSWatcher } from 'chokidar'
+import { basename, dirname } from 'node:path'
+import { STAGED_PREFIX } from './files.ts'
+
+export interface Watcher {
+  /** All files to be watched from now on. Cheap when they are the same as before. */
+  setPaths(files: readonly string[]): void
+  /** Resolves when what was set last is being watched. */
+  settled(): Promise<void>
+  close(): Promise<void>
+}
+
+// When a directory appears, more is about to appear in it.
+const REARM_MS = 100
+// chokidar drops what follows a change of the same file within 50 ms and differs in mode or owner
+// only. Told this much later, whoever looks then sees that as well.
+const TELL_MS = 75
+
+/**
+ * `onChange` may be called for changes of this process itself, and several times for one change.
+ * `onProblem` tells that not everything can be watched (the system's limit of watches).
+ */
+export function createWatcher(
+  onChange: (path: string) => void,
+  onProblem: (error: unknown) => void = () => {},
+): Watcher {
+  let files: readonly string[] = []
+  let watcher: FSWatcher | undefined
+  let work = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+  const changed = new Map<string, NodeJS.Timeout>()
+  let closed = false
+
+  function enqueue(task: () => Promise<void>): void {
+    work = work.then(task).catch(onProblem)
+  }
+
+  async function arm(): Promise<void> {
+    await watcher?.close()
+    watcher = undefined
+    if (closed || files.length === 0) return
+    // Loaded only where something is watched: plan, apply and verify need none.
+    const chokidar = await import('chokidar')
+    const wanted = withAncestors(files)
+    const mine = chokidar.watch([...wanted], {
+      depth: 0,
+      ignoreInitial: true,
+      followSymlinks: false,
+      atomic: false,
+      ignored: path => !wanted.has(path) || basename(path).startsWith(STAGED_PREFIX),
+    })
+    watcher = mine
+    const managed = new Set(files)
+    mine.on('all', (event, path) => {
+      // A directory that comes or goes takes the watches of everything in it along.
+      if (event === 'addDir' || event === 'unlinkDir') rearm(path)
+      else if (managed.has(path)) tell(path)
+    })
+    mine.on('error', onProblem)
+    await new Promise<void>(resolve => mine.once('ready', resolve))
+  }
+
+  function tell(path: string): void {
+    if (changed.has(path)) return
+    const told = () => {
+      changed.delete(path)
+      if (!closed) onChange(path)
+    }
+    changed.set(path, setTimeout(told, TELL_MS))
+  }
+
+  function rearm(path: string): void {
+    clearTimeout(timer)
+    timer = setTimeout(
+      () =>
+        enqueue(async () => {
+          await arm()
+          // Whatever happened between is in place by now.
+          if (!closed) onChange(path)
+        }),
+      REARM_MS,
+    )
+  }
+
+  return {
+    setPaths(next) {
+      const same = next.length === files.length && next.every((file, i) => file === files[i])
+      if (same || closed) return
+      files = [...next]
+      enqueue(arm)
+    },
+    settled: () => work,
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      for (const pending of changed.values()) clearTimeout(pending)
+      await work
+      await watcher?.close()
+    },
+  }
+}
+
+/** The root directory itself is left out: everything happens below it. */
+function withAncestors(files: readonly string[]): ReadonlySet<string> {
+  const paths = new Set<string>()
+  for (const file of files)
+    for (let path = file; path !== dirname(path); path = dirname(path)) paths.add(path)
+  return paths
+}

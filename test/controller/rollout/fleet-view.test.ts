@@ -1,0 +1,112 @@
+import t from 'tap'
+import { viewFleet } from '../../../controller/rollout/fleet-view.ts'
+import type { NodeView } from '../../../controller/rollout/rollout.ts'
+import type { ReportExcerpt, RolloutMember } from '../../../controller/store/store.ts'
+import { sha256 } from '../../../shared/digest.ts'
+import { samplePlannedNode, T0 } from '../../contract/samples.ts'
+import { rolloutWith } from './states.ts'
+
+const DIGEST = sha256('the document')
+const CONTENT = sha256('the content')
+
+type ServiceExcerpt = ReportExcerpt['services'][number]
+
+function service(outcome: ServiceExcerpt['outcome'], more: Partial<ServiceExcerpt> = {}): ServiceExcerpt {
+  const reason = { code: outcome, message: `it is ${outcome}` }
+  return { service: 'prometheus', outcome, reason, activations: 0, ...more }
+}
+
+function member(
+  services: readonly ServiceExcerpt[],
+  report: Partial<ReportExcerpt> = {},
+  more: Partial<RolloutMember> = {},
+): RolloutMember {
+  return {
+    node: 'a',
+    enrolledAtMs: T0,
+    seenAtMs: T0,
+    desired: { generation: 5, digest: DIGEST, contentDigest: CONTENT },
+    highestGeneration: 5,
+    report: {
+      receivedAtMs: T0 + 10,
+      observedGeneration: 5,
+      observedDigest: DIGEST,
+      services,
+      ...report,
+    },
+    ...more,
+  }
+}
+
+function view(one: RolloutMember, online = true): NodeView | undefined {
+  const rollout = rolloutWith('running', { a: 'staged' })
+  return viewFleet({ rollout, members: [one], isOnline: () => online, nowMs: T0 + 100 }).nodes['a']
+}
+
+t.test('the worst outcome counts, whatever the order of the services', async t => {
+  const order = ['in-sync', 'changed', 'staged', 'waiting', 'unsupported', 'restored', 'failed'] as const
+  for (const [index, worst] of order.entries()) {
+    for (const better of order.slice(0, index)) {
+      const services = [service(better), service(worst, { service: 'influxdb' })]
+      t.match(view(member(services)), { outcome: worst, observedContent: CONTENT })
+      t.match(view(member(services.toReversed())), { outcome: worst, reason: { code: worst } })
+    }
+  }
+})
+
+t.test('a report that says nothing of a service that the node was given says nothing good', async t => {
+  t.equal(view(member([]))?.outcome, undefined)
+  t.equal(view(member([service('in-sync', { service: 'influxdb' })]))?.outcome, undefined)
+  t.equal(view(member([service('planned')]))?.outcome, undefined)
+  t.equal(view(member([service('failed', { service: 'influxdb' })]))?.outcome, 'failed')
+  const problem = { code: 'unsupported-desired-state', message: 'it cannot be read' }
+  t.match(view(member([], { problem })), { outcome: 'failed', reason: problem })
+  t.match(view(member([service('in-sync')], { problem })), { outcome: 'in-sync' })
+})
+
+t.test('another document for the same generation is a contradiction', async t => {
+  const contradicting = member([service('in-sync')], { observedDigest: sha256('x') })
+  t.match(view(contradicting), {
+    outcome: 'failed',
+    broken: true,
+    observedContent: undefined,
+    reason: { code: 'contradictory-report' },
+  })
+  const old = member([service('in-sync')], { observedGeneration: 4, observedDigest: sha256('x') })
+  t.match(view(old), { outcome: 'in-sync', observedGeneration: 4, observedContent: undefined })
+})
+
+t.test('inactive and broken are told from the services', async t => {
+  const stopped = service('waiting', { reason: { code: 'inactive', message: 'it is stopped' } })
+  t.match(view(member([stopped])), { outcome: 'waiting', inactive: true, broken: false })
+  t.match(view(member([service('waiting')])), { outcome: 'waiting', inactive: false })
+  t.match(view(member([service('failed', { activations: 1 })])), { broken: true })
+  t.match(view(member([service('failed')])), { broken: false })
+})
+
+t.test('silence is counted from whatever was heard last, and not while the agent is there', async t => {
+  t.equal(view(member([]), false)?.silentMs, 90)
+  t.equal(view(member([], {}, { seenAtMs: T0 + 60 }), false)?.silentMs, 40)
+  t.equal(view(member([], {}, { seenAtMs: T0 + 600 }), false)?.silentMs, 0, 'the clock went back')
+  t.equal(view(member([]), true)?.silentMs, 0)
+})
+
+t.test('a node without a report is seen, one that lost what it was given is not', async t => {
+  t.match(view(member([], {}, { report: undefined })), {
+    observedGeneration: undefined,
+    outcome: undefined,
+  })
+  t.equal(view(member([], {}, { desired: undefined })), undefined)
+  const rollout = rolloutWith('staging', { a: 'waiting' })
+  const fresh = member([], {}, { desired: undefined, report: undefined, highestGeneration: 0 })
+  const { nodes } = viewFleet({ rollout, members: [fresh], isOnline: () => true, nowMs: T0 })
+  t.match(nodes['a'], { online: true, highestGeneration: 0 })
+})
+
+t.test('a content without services is reached by a report without services', async t => {
+  const plan = { ...samplePlannedNode('a'), content: { services: [] } }
+  const base = rolloutWith('running', { a: 'staged' })
+  const rollout = { ...base, plan: { ...base.plan, nodes: [plan] } }
+  const { nodes } = viewFleet({ rollout, members: [member([])], isOnline: () => true, nowMs: T0 })
+  t.equal(nodes['a']?.outcome, 'in-sync')
+})

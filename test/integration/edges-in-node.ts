@@ -1,0 +1,64 @@
+// Runs in a node of the lab: one question to the real edges, answered as JSON.
+
+import { createHost } from '../../agent/edges/host.ts'
+import { createNotifier } from '../../agent/edges/notify.ts'
+import type { ActivationVerb } from '../../agent/host.ts'
+import { OperationalError } from '../../shared/errors.ts'
+
+const VERBS: readonly ActivationVerb[] = ['restart', 'reload', 'start', 'hangup']
+const [question = '', unit = '', ...rest] = process.argv.slice(2)
+const host = createHost()
+
+async function answer(): Promise<unknown> {
+  const verb = VERBS.find(one => one === question)
+  if (verb !== undefined) return host.services.activate(unit, verb)
+  switch (question) {
+    case 'show':
+      return {
+        state: await host.services.show(unit),
+        peek: await host.services.peekInvocation(unit),
+      }
+    case 'reset-failed':
+      return host.services.resetFailed(unit)
+    case 'restart-often':
+      for (let i = 0; i < 8; i++) await host.services.activate(unit, 'restart')
+      return undefined
+    case 'run':
+      return host.commands.run(rest, { timeoutMs: 5_000, ...(await serviceOption()) })
+    case 'run-briefly':
+      return host.commands.run(rest, { timeoutMs: 500, ...(await serviceOption()) })
+    case 'accounts':
+      return { user: await host.accounts.user(unit), group: await host.accounts.group(unit) }
+    case 'daemon':
+      return runDaemon()
+    default:
+      throw new Error(`unknown question: ${question}`)
+  }
+}
+
+/** `-` stands for no unit. */
+async function serviceOption() {
+  const state = unit === '-' ? undefined : await host.services.show(unit)
+  return state === undefined ? {} : { asServiceOf: state }
+}
+
+/** The agent's part in Type=notify with a watchdog; ends by SIGTERM. */
+async function runDaemon(): Promise<undefined> {
+  const notifier = createNotifier({ environment: process.env })
+  const stopped = new Promise(resolve => process.once('SIGTERM', resolve))
+  await notifier.ready(`interval ${notifier.watchdogIntervalMs}`)
+  const timer = setInterval(() => void notifier.watchdog(), notifier.watchdogIntervalMs)
+  await stopped
+  clearInterval(timer)
+  await notifier.stopping('bye')
+  return undefined
+}
+
+try {
+  const value = await answer()
+  process.stdout.write(JSON.stringify({ value: value ?? null }))
+} catch (error) {
+  if (!(error instanceof OperationalError)) throw error
+  const { code, retryable, details } = error
+  process.stdout.write(JSON.stringify({ error: { code, retryable, details } }))
+}

@@ -1,0 +1,201 @@
+// The edges on a host with real systemd: what units say, what activation does, and that a checker
+// sees what the service sees.
+
+import t from 'tap'
+import { createTestCa, serverProfile } from '../agent/edges/test-ca.ts'
+import { labUnavailable, PROJECT_IN_NODE, until } from '../lab/lab.ts'
+import { withLab } from '../lab/with-lab.ts'
+
+const SLEEPER = '[Service]\nExecStart=/bin/sleep 1000\n'
+
+await t.test('edges on a real host', { skip: labUnavailable() ?? false }, async t => {
+  const lab = await withLab(t, { nodes: 1 })
+  const script = `${PROJECT_IN_NODE}/test/integration/edges-in-node.ts`
+  const ask = async (...argv: readonly string[]) => {
+    const answer: unknown = JSON.parse(await lab.output('n1', ['/usr/bin/node', script, ...argv]))
+    return answer
+  }
+  const unit = async (name: string, text: string) => {
+    await lab.writeFile('n1', `/etc/systemd/system/${name}.service`, text)
+    await lab.output('n1', ['systemctl', 'daemon-reload'])
+  }
+  const property = (name: string, of: string) =>
+    lab.output('n1', ['systemctl', 'show', of, `--property=${name}`, '--value'])
+
+  await t.test('a unit is shown as it is, its invocation without asking', async t => {
+    const invocation = await property('InvocationID', 'prometheus.service')
+
+    t.match(await ask('show', 'prometheus.service'), {
+      value: {
+        state: {
+          unit: 'prometheus.service',
+          loaded: true,
+          activeState: 'active',
+          invocationId: invocation,
+          user: 'prometheus',
+          group: 'prometheus',
+          busy: false,
+        },
+        peek: invocation,
+      },
+    })
+    t.match(await ask('show', 'influxd.service'), {
+      value: { state: { unit: 'influxdb.service' } },
+    })
+    t.same(await ask('show', 'nosuch.service'), { value: {} })
+  })
+
+  await t.test('restart and hangup do what they say, and at once', async t => {
+    const before = await property('InvocationID', 'prometheus.service')
+    const pid = await property('MainPID', 'prometheus.service')
+
+    t.same(await ask('hangup', 'prometheus.service'), { value: null })
+    t.same(await ask('reload', 'prometheus.service'), { value: null })
+    t.equal(await property('MainPID', 'prometheus.service'), pid)
+    t.same(await ask('restart', 'prometheus.service'), { value: null })
+
+    await until(async () => (await property('InvocationID', 'prometheus.service')) !== before, {
+      what: 'a new invocation of prometheus',
+    })
+  })
+
+  await t.test('what systemd refuses has a code', async t => {
+    await unit('sleeper', SLEEPER)
+    await lab.exec('n1', ['ln', '-sf', '/dev/null', '/etc/systemd/system/masked.service'])
+
+    t.match(await ask('reload', 'influxdb.service'), { error: { code: 'reload-unsupported' } })
+    t.match(await ask('restart', 'nosuch.service'), { error: { code: 'activation-failed' } })
+    t.match(await ask('restart', 'masked.service'), { error: { code: 'activation-failed' } })
+    t.match(await ask('restart-often', 'sleeper.service'), { error: { code: 'restart-refused' } })
+    t.match(await ask('show', 'sleeper.service'), {
+      value: { state: { activeState: 'failed', result: 'start-limit-hit' } },
+    })
+    t.same(await ask('reset-failed', 'sleeper.service'), { value: null })
+    t.same(await ask('start', 'sleeper.service'), { value: null })
+    t.same(await ask('reset-failed', 'nosuch.service'), { value: null })
+    await until(async () => (await property('ActiveState', 'sleeper.service')) === 'active', {
+      what: 'sleeper is active again',
+    })
+  })
+
+  await t.test('a checker run for a service sees what that service sees', async t => {
+    const pair = createTestCa().issue({ profile: serverProfile(['n1']) })
+    const config = (directory: string) =>
+      `tls_server_config:\n  cert_file: ${directory}/tls.pem\n  key_file: ${directory}/tls.key\n`
+    for (const directory of ['/etc/prometheus', '/home/tls']) {
+      await lab.writeFile('n1', `${directory}/tls.pem`, pair.certificatePem)
+      await lab.writeFile('n1', `${directory}/tls.key`, pair.keyPem)
+      await lab.writeFile('n1', `${directory}/web.yml`, config(directory))
+    }
+    const check = (who: string, path: string) =>
+      ask('run', who, '/usr/bin/promtool', 'check', 'web-config', path)
+    const service = 'prometheus.service'
+
+    t.match(await check('-', '/home/tls/web.yml'), { value: { code: 0 } }, 'root sees all')
+    t.match(await check(service, '/home/tls/web.yml'), { value: { code: 1, stderr: /denied/ } })
+    t.match(await check(service, '/etc/prometheus/web.yml'), { value: { code: 0 } })
+    await lab.exec('n1', ['chmod', '600', '/etc/prometheus/tls.key'])
+    t.match(await check(service, '/etc/prometheus/web.yml'), {
+      value: { code: 1, stderr: /denied/ },
+    })
+    await lab.exec('n1', ['chgrp', 'prometheus', '/etc/prometheus/tls.key'])
+    await lab.exec('n1', ['chmod', '640', '/etc/prometheus/tls.key'])
+    t.match(await check(service, '/etc/prometheus/web.yml'), { value: { code: 0 } })
+  })
+
+  await t.test('user, environment, directory and arguments arrive unchanged', async t => {
+    await lab.writeFile('n1', '/etc/odd.env', 'FROM_FILE="a  b"\n')
+    await unit(
+      'odd',
+      `${SLEEPER}User=influxdb\nSupplementaryGroups=prometheus\nUMask=0027\nWorkingDirectory=-/var/lib/influxdb
+EnvironmentFile=-/etc/none\nEnvironmentFile=/etc/odd.env\nEnvironment="A=one $two %%n" B=\\x20
+ProtectSystem=strict\nReadWritePaths=/var/lib/influxdb -/nowhere "/opt/odd dir"\nCapabilityBoundingSet=CAP_CHOWN CAP_KILL\n`,
+    )
+    const program =
+      'id -un; id -Gn; umask; pwd; env | grep -E "^(A|B|LC_ALL|FROM_FILE|SECRET)="; grep CapBnd /proc/self/status; touch /etc/x; printf "<%s>" "$@"'
+    const odd = ['$HOME', '${HOME}', '$$', '%n', 'a  b', '', ';']
+
+    const answer = await ask('run', 'odd.service', '/bin/sh', '-c', program, 'sh', ...odd)
+
+    t.match(answer, {
+      value: {
+        code: 0,
+        stdout: /^influxdb\ninfluxdb prometheus\n0027\n\/var\/lib\/influxdb\n/,
+        stderr: /Read-only file system/,
+      },
+    })
+    t.match(answer, { value: { stdout: /^A=one \$two %n$/m } })
+    t.match(answer, { value: { stdout: /^B= $/m } })
+    t.match(answer, { value: { stdout: /^FROM_FILE=a {2}b$/m } })
+    t.match(answer, { value: { stdout: /^LC_ALL=C$/m } })
+    t.match(answer, { value: { stdout: /^CapBnd:\t0*21$/m } })
+    t.match(answer, { value: { stdout: '<$HOME><${HOME}><$$><%n><a  b><><;>' } })
+  })
+
+  await t.test('a checker that cannot be started is told apart from one that fails', async t => {
+    await unit('nouser', `${SLEEPER}User=nobody-such\n`)
+
+    t.match(await ask('run', 'prometheus.service', '/bin/sh', '-c', 'echo no >&2; exit 3'), {
+      value: { code: 3, stderr: 'no\n' },
+    })
+    t.match(await ask('run', 'prometheus.service', '/no/such'), {
+      error: { code: 'command-missing' },
+    })
+    t.match(await ask('run', '-', '/no/such'), { error: { code: 'command-missing' } })
+    t.match(await ask('run', 'nouser.service', '/bin/true'), {
+      error: { code: 'command-failed-to-start' },
+    })
+    t.match(await ask('run-briefly', 'prometheus.service', '/bin/sleep', '100'), {
+      error: { code: 'command-timeout' },
+    })
+    await until(
+      async () => (await lab.exec('n1', ['pgrep', '-x', '-f', '/bin/sleep 100'])).code === 1,
+      {
+        what: 'the checker that took too long is gone',
+      },
+    )
+  })
+
+  await t.test('accounts come from the files of the node', async t => {
+    const uid = Number(await lab.output('n1', ['id', '-u', 'prometheus']))
+    const gid = Number(await lab.output('n1', ['id', '-g', 'prometheus']))
+
+    t.same(await ask('accounts', 'prometheus'), { value: { user: { uid, gid }, group: gid } })
+    t.same(await ask('accounts', 'nosuch'), { value: {} })
+  })
+
+  await t.test(
+    'the manager hears READY and the watchdog; without capabilities only with NotifyAccess=all',
+    async t => {
+      const daemon = (access: string, more: string) =>
+        `[Service]\nType=notify\nNotifyAccess=${access}\nWatchdogSec=2\nTimeoutStartSec=5\nExecStart=/usr/bin/node ${script} daemon\n${more}`
+      const strict =
+        'CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE\nNoNewPrivileges=yes\n'
+      const cases = [
+        ['root-main', 'main', '', true],
+        ['root-all', 'all', '', true],
+        ['strict-main', 'main', strict, false],
+        ['strict-all', 'all', strict, true],
+      ] as const
+      for (const [name, access, more] of cases) await unit(name, daemon(access, more))
+
+      await Promise.all(
+        cases.map(async ([name, , , works]) => {
+          const start = await lab.exec('n1', ['systemctl', 'start', name])
+          t.equal(start.code === 0, works, name)
+        }),
+      )
+      t.equal(await property('StatusText', 'strict-all.service'), 'interval 1000')
+      // Longer than the watchdog waits: a fresh ping is what it still lives by.
+      const started = Number(await property('WatchdogTimestampMonotonic', 'strict-all.service'))
+      await until(
+        async () =>
+          Number(await property('WatchdogTimestampMonotonic', 'strict-all.service')) >
+          started + 2_500_000,
+        { what: 'the watchdog is pinged' },
+      )
+      t.equal(await property('NRestarts', 'strict-all.service'), '0')
+      await lab.output('n1', ['systemctl', 'stop', 'strict-all', 'root-all', 'root-main'])
+    },
+  )
+})
