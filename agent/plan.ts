@@ -1,10 +1,12 @@
 // Pure: what is on the node and what should be there give the difference as data. Same inputs, same
 // plan. Nothing here reads or writes; applying is apply.ts.
 
+import { X509Certificate } from 'node:crypto'
 import { sha256 } from '../shared/digest.ts'
 import type { Activation, ChangeSummary } from '../shared/contract/report.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import type { ServiceTls } from '../shared/contract/service.ts'
+import { isSelfSigned } from '../shared/pki/facts.ts'
 import { normalizeBundle } from '../shared/pki/trust.ts'
 import { unifiedDiff } from './formats/unified-diff.ts'
 import type { FileStat, Ownership, UnitState } from './host.ts'
@@ -194,8 +196,14 @@ export function activationOf(owed: Owed): Activation {
 
 /** CA certificates that clients of the service must trust once `chainPem` is served. */
 export function clientTrust(tls: ServiceTls, issuerTrust: readonly string[], chainPem: string | undefined): string {
-  const own = tls.certificate.issuer === 'self-signed' && chainPem !== undefined ? [chainPem] : []
+  const own = chainPem !== undefined && isOwnTrust(tls, chainPem) ? [chainPem] : []
   return normalizeBundle([...tls.trust, ...issuerTrust, ...own])
+}
+
+// A self-signed certificate is its own trust, also one that another tool has placed.
+function isOwnTrust(tls: ServiceTls, chainPem: string): boolean {
+  const { issuer } = tls.certificate
+  return issuer === 'self-signed' || (issuer === 'files' && isSelfSigned(new X509Certificate(chainPem)))
 }
 
 function isRenewal(material: MaterialDecision): boolean {

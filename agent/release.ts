@@ -11,7 +11,7 @@ import { Secret } from '../shared/secret.ts'
 import type { Host } from './host.ts'
 import { type LocalIssuers, type SignInternal, issueLeaf, readPair } from './issuers.ts'
 import { type ActionablePlan, releaseOwnership } from './plan.ts'
-import { CHAIN_FILE, KEY_FILE, describePair, releaseDirectory } from './resources/material.ts'
+import { CHAIN_FILE, KEY_FILE, describePair, isFatal, releaseDirectory } from './resources/material.ts'
 import { OWN } from './state-file.ts'
 
 export interface NewRelease {
@@ -43,8 +43,8 @@ export async function makeRelease(tools: ReleaseTools, plan: ActionablePlan): Pr
     keyPem: pair.keyPem,
     names: spec.names,
     nowMs,
-    ...(trust.length === 0 ? {} : { trust: spec.issuer === 'self-signed' ? [...trust, pair.chainPem] : trust }),
-  })
+    ...(trust.length === 0 ? {} : { trust: described.facts.selfSigned ? [...trust, pair.chainPem] : trust }),
+  }).filter(isFatal)
   if (problems.length > 0) {
     if (pair.inPlace) await host.files.remove(releaseDirectory(directory, pair.id))
     throw new OperationalError(

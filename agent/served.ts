@@ -1,7 +1,7 @@
 // Judges what a listener was seen serving. Pure.
 
 import type { Served } from '../shared/contract/report.ts'
-import { certificateFacts } from '../shared/pki/facts.ts'
+import { type CertificateFacts, certificateFacts } from '../shared/pki/facts.ts'
 import type { ServedListener } from './observation.ts'
 
 /** `expected`: SHA-256 of the leaf that should be served; undefined when there is none yet. */
@@ -12,7 +12,7 @@ export function judgeServed({ listener, handshake }: ServedListener, expected: s
     return { listener: name, ok: false, reason: { code: 'served-plaintext', message: `${name} answers without TLS` } }
   }
   const leaf = handshake.chainPem[0]
-  const facts = leaf === undefined ? undefined : certificateFacts(leaf)
+  const facts = leaf === undefined ? undefined : readable(leaf)
   const http = handshake.http
   const seen = {
     listener: name,
@@ -33,4 +33,13 @@ export function judgeServed({ listener, handshake }: ServedListener, expected: s
     return { ...seen, ok: false, reason: { code: 'unhealthy', message: `GET ${listener.healthPath} on ${name} answers ${http.status}` } }
   }
   return { ...seen, ok: true, reason: { code: 'served-as-wanted', message: `${name} serves the certificate in use` } }
+}
+
+// Whatever somebody else's listener serves is only looked at.
+function readable(leaf: string): CertificateFacts | undefined {
+  try {
+    return certificateFacts(leaf)
+  } catch {
+    return undefined
+  }
 }

@@ -18,8 +18,8 @@ export interface InitOptions {
   /** Created with mode 0700. */
   readonly dataDir: string
   readonly fleet: string
-  /** Seals the keys of the authorities. */
-  readonly passphrase: Secret
+  /** Seals the keys of the authorities. A function is called only when there is something to seal. */
+  readonly passphrase: Secret | (() => Secret)
   readonly nowMs: number
   readonly random: RandomBytes
 }
@@ -63,7 +63,7 @@ async function fillStore(store: Store, options: InitOptions): Promise<Initialise
   const existing = await store.transaction(tx => tx.settings.get('fleet'))
   if (existing !== undefined) throw alreadyInitialised(dataDir, existing)
 
-  const sealing = createSealing(passphrase)
+  const sealing = createSealing(typeof passphrase === 'function' ? passphrase() : passphrase)
   const identity = await makeAuthority({ kind: 'identity', fleet, nowMs, random }, sealing)
   const service = await makeAuthority({ kind: 'service', fleet, nowMs, random }, sealing)
   const { id, secretHash, token } = createOperatorToken(random)

@@ -1,7 +1,15 @@
 // Where the passphrase of the CA keys comes from: a file that the service manager or an operator
 // provides. It never stands in the environment, in arguments or in the data directory.
 
-import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { OperationalError, systemErrorCode } from '../shared/errors.ts'
 import type { RandomBytes } from '../shared/pki/random.ts'
@@ -67,6 +75,7 @@ export function readOrMakePassphrase(
 // On disk for good before a key is sealed with it: without it the authorities are lost.
 function makePassphrase(path: string, random: RandomBytes): true {
   try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const file = openSync(path, 'wx', 0o600)
     try {
       writeSync(file, `${Buffer.from(random(32)).toString('base64url')}\n`)

@@ -113,9 +113,15 @@ export function describePair(
     keyPem: Buffer.from(key).toString('utf8'),
     // In the middle of its life: dates are judged when it is decided, with the time of then.
     nowMs: (facts.notBeforeMs + facts.notAfterMs) / 2,
-  })
+  }).filter(isFatal)
   const usages = new X509Certificate(leaf ?? chainPem).keyUsage
   return { facts, chainPem, clientUse: usages.includes(CLIENT_AUTH), problems }
+}
+
+// What "openssl req -x509" makes calls itself a CA. Servers serve it and clients accept it; it is the
+// other tool's business.
+export function isFatal(problem: Reason): boolean {
+  return problem.code !== 'ca-as-leaf'
 }
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'

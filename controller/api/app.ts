@@ -9,6 +9,7 @@ import {
 } from 'fastify-type-provider-zod'
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../shared/contract/protocol.ts'
 import { OperationalError } from '../../shared/errors.ts'
+import { trackConnections } from './close.ts'
 import type { ApiContext, App } from './context.ts'
 import { answerErrors } from './errors.ts'
 import { enforcePolicies, type Listener } from './policy.ts'
@@ -46,7 +47,7 @@ export function createApp(listener: Listener, tls: ListenerTls, context: ApiCont
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     genReqId: () => context.newId(),
     requestIdHeader: false,
     onProtoPoisoning: 'error',
@@ -56,6 +57,7 @@ export function createApp(listener: Listener, tls: ListenerTls, context: ApiCont
   }).withTypeProvider<ZodTypeProvider>()
   app.server.headersTimeout = HEADERS_TIMEOUT_MS
   app.server.maxConnections = CONNECTIONS_MAX
+  trackConnections(app)
 
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -66,6 +68,11 @@ export function createApp(listener: Listener, tls: ListenerTls, context: ApiCont
   })
   enforcePolicies(app, listener, context.authentication)
   return app
+}
+
+/** New connections get the new certificate; those that are open stay. */
+export function renewCertificate(app: App, tls: ListenerTls): void {
+  app.server.setSecureContext(tlsOptions(tls))
 }
 
 // Nothing is negotiated: TLS 1.3, HTTP/1.1, no tickets, because a resumed session would carry a

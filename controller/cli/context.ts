@@ -2,7 +2,7 @@
 // only its owner can read.
 
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import * as z from 'zod/mini'
@@ -100,8 +100,6 @@ function writeConfig(path: string, config: Config): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     writeFileSync(draft, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' })
-    // A umask narrows the mode of a new file, never widens it; this says what is meant.
-    chmodSync(draft, 0o600)
     renameSync(draft, path)
   } catch (cause) {
     throw new OperationalError('config-unwritable', `could not write ${path}`, { cause })

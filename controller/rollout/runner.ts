@@ -63,11 +63,13 @@ async function create(options: RunnerOptions, plan: RolloutPlan, actor: string):
   const { store, clock, newId = randomId } = options
   const id = newId()
   const inserted = await store.transaction(async tx => {
-    for (const planned of plan.nodes) await requireCurrent(tx, planned)
     const atMs = clock.now()
     const events: readonly RolloutEvent[] = [{ kind: 'planned', atMs }]
     await tx.audit.append({ atMs, actor, action: 'rollout-create', subject: id })
-    return tx.rollouts.insert({ id, plan, events, atMs })
+    const rollout = await tx.rollouts.insert({ id, plan, events, atMs })
+    // After the insert, because a node of another rollout has moved away for that reason.
+    for (const planned of plan.nodes) await requireCurrent(tx, planned)
+    return rollout
   })
   await advanceSafely(options, id)
   return (await store.transaction(tx => tx.rollouts.get(id))) ?? inserted

@@ -1,4 +1,5 @@
-// Runs in a node of the lab: one question to the real edges, answered as JSON.
+// Runs in a node of the lab: questions to the real edges, each argument one as a JSON list, answered
+// as one JSON list. All in one process, because starting it takes most of the time.
 
 import { createHost } from '../../agent/edges/host.ts'
 import { createNotifier } from '../../agent/edges/notify.ts'
@@ -6,10 +7,9 @@ import type { ActivationVerb } from '../../agent/host.ts'
 import { OperationalError } from '../../shared/errors.ts'
 
 const VERBS: readonly ActivationVerb[] = ['restart', 'reload', 'start', 'hangup']
-const [question = '', unit = '', ...rest] = process.argv.slice(2)
 const host = createHost()
 
-async function answer(): Promise<unknown> {
+async function answer([question = '', unit = '', ...rest]: readonly string[]): Promise<unknown> {
   const verb = VERBS.find(one => one === question)
   if (verb !== undefined) return host.services.activate(unit, verb)
   switch (question) {
@@ -24,9 +24,9 @@ async function answer(): Promise<unknown> {
       for (let i = 0; i < 8; i++) await host.services.activate(unit, 'restart')
       return undefined
     case 'run':
-      return host.commands.run(rest, { timeoutMs: 5_000, ...(await serviceOption()) })
+      return host.commands.run(rest, { timeoutMs: 5_000, ...(await serviceOption(unit)) })
     case 'run-briefly':
-      return host.commands.run(rest, { timeoutMs: 500, ...(await serviceOption()) })
+      return host.commands.run(rest, { timeoutMs: 500, ...(await serviceOption(unit)) })
     case 'accounts':
       return { user: await host.accounts.user(unit), group: await host.accounts.group(unit) }
     case 'daemon':
@@ -37,7 +37,7 @@ async function answer(): Promise<unknown> {
 }
 
 /** `-` stands for no unit. */
-async function serviceOption() {
+async function serviceOption(unit: string) {
   const state = unit === '-' ? undefined : await host.services.show(unit)
   return state === undefined ? {} : { asServiceOf: state }
 }
@@ -54,11 +54,16 @@ async function runDaemon(): Promise<undefined> {
   return undefined
 }
 
-try {
-  const value = await answer()
-  process.stdout.write(JSON.stringify({ value: value ?? null }))
-} catch (error) {
-  if (!(error instanceof OperationalError)) throw error
-  const { code, retryable, details } = error
-  process.stdout.write(JSON.stringify({ error: { code, retryable, details } }))
+async function outcome(question: readonly string[]): Promise<unknown> {
+  try {
+    return { value: (await answer(question)) ?? null }
+  } catch (error) {
+    if (!(error instanceof OperationalError)) throw error
+    const { code, retryable, details } = error
+    return { error: { code, retryable, details } }
+  }
 }
+
+const outcomes: unknown[] = []
+for (const question of process.argv.slice(2)) outcomes.push(await outcome(JSON.parse(question)))
+process.stdout.write(JSON.stringify(outcomes))

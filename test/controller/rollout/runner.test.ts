@@ -271,31 +271,32 @@ t.test('a rollout that cannot move does not stop another', async t => {
 
   await settle(fixture)
 
-  t.equal((await read(store, 'r1'))?.status, 'staging')
+  t.equal((await read(store, 'r1'))?.status, 'planned')
   t.equal((await read(store, 'r2'))?.status, 'succeeded')
   t.match(errors[0], { rollout: 'r1', err: { message: 'cannot say' } })
 })
 
-// The process dies around its n-th commit: nothing after it happens, and what it did may be stored or
-// not. Another runner goes on with the same store.
-t.test('a controller that is killed around any commit is carried on by the next', async t => {
+// The process dies at the commit of its n-th append: nothing after it happens, and what it was about
+// to store is there or not. Another runner goes on with the same store.
+t.test('a controller that is killed at any event is carried on by the next', async t => {
   const scenarios: readonly (readonly [string, Record<string, Behaviour>])[] = [
     ['succeeded done done done', {}],
     ['failed done reverted staged', { b: 'restoring' }],
-    ['failed done broken staged', { b: 'breaking' }],
+    ['failed broken staged staged', { a: 'breaking' }],
     ['partial deferred done done', { a: 'asleep' }],
   ]
   let kills = 0
   for (const [expected, behaviours] of scenarios) {
     const undisturbed = await runKilled(t, behaviours, { at: Number.POSITIVE_INFINITY, stored: true })
     t.equal(undisturbed.end, expected)
-    for (let at = 1; at <= undisturbed.commits; at++) {
+    for (let at = 1; at <= undisturbed.appends; at++) {
       for (const stored of [true, false]) {
         const { end, events, wasKilled } = await runKilled(t, behaviours, { at, stored })
-        kills += wasKilled ? 1 : 0
-        const what = `killed at commit ${at}, which was ${stored ? '' : 'not '}stored`
+        const what = `killed at append ${at}, which was ${stored ? '' : 'not '}stored`
+        t.ok(wasKilled, what)
         t.equal(end, expected, what)
         t.same(events, undisturbed.events, what)
+        kills++
       }
     }
   }
@@ -309,20 +310,19 @@ async function runKilled(
 ) {
   const { store } = await setUp(t)
   const killed = new Error('killed')
-  let commits = 0
+  let appends = 0
   let wasKilled = false
   const dying: Store = {
     ...store,
     async transaction(work) {
       if (wasKilled) throw killed
-      const isLast = ++commits === kill.at
+      const before = appends
       const result = await store.transaction(async tx => {
-        const value = await work(tx)
-        if (isLast && !kill.stored) wasKilled = true
-        if (wasKilled) throw killed
+        const value = await work(counting(tx, () => appends++))
+        wasKilled = appends > before && appends === kill.at
+        if (wasKilled && !kill.stored) throw killed
         return value
       })
-      if (isLast) wasKilled = true
       if (wasKilled) throw killed
       return result
     },
@@ -354,7 +354,25 @@ async function runKilled(
   return {
     end: `${rollout?.status} ${statesOf(rollout)}`,
     events: brief(events.map(({ event }) => event)),
-    commits,
+    appends,
     wasKilled,
+  }
+}
+
+function counting(tx: Transaction, onAppend: () => void): Transaction {
+  const { rollouts } = tx
+  return {
+    ...tx,
+    rollouts: {
+      ...rollouts,
+      insert(rollout) {
+        onAppend()
+        return rollouts.insert(rollout)
+      },
+      append(...args) {
+        onAppend()
+        return rollouts.append(...args)
+      },
+    },
   }
 }

@@ -3,8 +3,7 @@
 
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
-import { createSecureContext, TLSSocket } from 'node:tls'
-import { rootCertificates } from 'node:tls'
+import { createServer as createTlsServer, rootCertificates, type TLSSocket } from 'node:tls'
 import { GoError, type KeyPair } from './x509-key-pair.ts'
 
 /** crypto/tls.ClientAuthType. */
@@ -91,22 +90,21 @@ function handshake(
     remote,
   }: { readonly http: Acceptor['http']; readonly log: Acceptor['log']; readonly remote: string },
 ): void {
-  const secure = new TLSSocket(socket, {
-    isServer: true,
+  // A server of this one connection, because its settings are those of this moment.
+  const server = createTlsServer({
+    cert: config.pair.certPem,
+    key: config.pair.keyPem,
+    ca: clientRoots(config.clientCa),
+    minVersion: config.minVersion ?? 'TLSv1.2',
+    maxVersion: config.maxVersion ?? 'TLSv1.3',
     requestCert: config.clientAuth !== 'NoClientCert',
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
-    secureContext: createSecureContext({
-      cert: config.pair.certPem,
-      key: config.pair.keyPem,
-      ca: clientRoots(config.clientCa),
-      minVersion: config.minVersion ?? 'TLSv1.2',
-      maxVersion: config.maxVersion ?? 'TLSv1.3',
-    }),
   })
-  secure.on('error', error => log(error.message, remote))
-  secure.on('secure', () => {
+  server.on('tlsClientError', error => log(error.message, remote))
+  server.on('secureConnection', secure => {
     socket.setTimeout(0)
+    secure.on('error', () => secure.destroy())
     const refusal = refuseClient(secure, config)
     if (refusal === undefined) {
       http.emit('connection', secure)
@@ -115,6 +113,7 @@ function handshake(
       secure.destroy()
     }
   })
+  server.emit('connection', socket)
 }
 
 /** Why the client's certificate, or that there is none, is refused; undefined where it is not. */
@@ -130,8 +129,7 @@ function refuseClient(
       : "tls: client didn't provide a certificate"
   }
   if (clientAuth === 'RequireAnyClientCert') return undefined
-  const trusted = secure.authorizationError === null && certificates(clientCa).length !== 0
-  if (trusted) return undefined
+  if (secure.authorized && certificates(clientCa).length > 0) return undefined
   const incompatible = String(secure.authorizationError).includes('PURPOSE')
   const why = incompatible
     ? 'certificate specifies an incompatible key usage'

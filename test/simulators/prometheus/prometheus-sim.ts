@@ -151,7 +151,7 @@ function route(
   response: ServerResponse,
   { flags, reload, scraper }: Context,
 ): void {
-  const path = (request.url ?? '/').split('?')[0]
+  const path = (request.url ?? '/').replace(/\?.*/, '')
   switch (path) {
     case '/-/healthy':
       return answer(response, 200, 'Prometheus Server is Healthy.\n')

@@ -309,9 +309,10 @@ function rangeStart(node: unknown): number {
 function tlsOf(section: unknown): TlsServerConfig | undefined {
   if (!isMap(section)) return undefined
   const settings: Record<string, string | readonly string[]> = {}
-  for (const [key, value] of Object.entries(section.toJSON() ?? {})) {
+  const object: unknown = section.toJSON()
+  for (const [key, value] of Object.entries(object ?? {})) {
     if (Array.isArray(value)) settings[key] = value.map(String)
-    else if (value !== null) settings[key] = String(value)
+    else if (value !== null) settings[key] = `${value}`
   }
   const switches = [
     'cert_file',

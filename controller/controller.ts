@@ -1,0 +1,207 @@
+// A running controller: store, authorities, rollouts and the three listeners, wired. The command and
+// tests start it alike.
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+import { type Clock, systemClock } from '../shared/clock.ts'
+import { OperationalError } from '../shared/errors.ts'
+import type { Logger } from '../shared/log.ts'
+import { certificateFacts } from '../shared/pki/facts.ts'
+import { spkiPin } from '../shared/pki/pin.ts'
+import type { RandomBytes } from '../shared/pki/random.ts'
+import type { Secret } from '../shared/secret.ts'
+import { createAgentAuthentication } from './api/agent-authentication.ts'
+import { type ListenerTls, renewCertificate } from './api/app.ts'
+import { closeApps } from './api/close.ts'
+import type { ApiContext, App } from './api/context.ts'
+import { authenticateOperator } from './api/operator-authentication.ts'
+import { createPresence } from './api/presence.ts'
+import { createPreviewBoard } from './api/preview-board.ts'
+import { createAgentApp, createEnrollApp, createOperatorApp } from './api/server.ts'
+import { createWakeBoard } from './api/wake-board.ts'
+import { openAuthority } from './authorities.ts'
+import { createSealing } from './ca/sealed-key.ts'
+import type { ControllerSettings, ListenAddress } from './config.ts'
+import { databasePath } from './init.ts'
+import { startLoops } from './loops.ts'
+import { createRunner } from './rollout/runner.ts'
+import { issueServerCertificate } from './server-certificate.ts'
+import { openSqliteStore } from './store/sqlite.ts'
+import type { Store } from './store/store.ts'
+import { VERSION } from './version.ts'
+
+export interface ControllerConfig
+  extends Pick<ControllerSettings, 'dataDir' | 'listen' | 'publicNames'> {
+  readonly passphrase: Secret
+  readonly log: Logger
+  readonly clock?: Clock
+  readonly random?: RandomBytes
+}
+
+export interface Controller {
+  readonly fleet: string
+  /** `sha256:…` of the identity root. */
+  readonly pin: string
+  /** PEM of the identity root: what clients of the listeners trust. */
+  readonly identityRoot: string
+  readonly urls: ApiContext['urls']
+  /** Answers long polls, closes listeners and store. */
+  close(): Promise<void>
+}
+
+// Another command may hold the store for a moment.
+const BUSY_TIMEOUT_MS = 2_000
+
+/** Throws `not-initialised`, `wrong-passphrase`, `store-locked`, `address-unusable`. */
+export async function createController(config: ControllerConfig): Promise<Controller> {
+  const store = await openSqliteStore({
+    path: databasePath(config.dataDir),
+    busyTimeoutMs: BUSY_TIMEOUT_MS,
+  })
+  try {
+    return await start(store, config)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function start(store: Store, config: ControllerConfig): Promise<Controller> {
+  const { log, publicNames, clock = systemClock, random = randomBytes } = config
+  const { fleet, identity, service } = await openAuthorities(store, config)
+  const closing = new AbortController()
+  const urls = { operator: '', agent: '', enroll: '' }
+  const presence = createPresence(clock)
+  const desiredWakes = createWakeBoard()
+  const rolloutWakes = createWakeBoard()
+  const authentication = createAgentAuthentication({ store, clock, fleet })
+  const runner = createRunner({
+    store,
+    clock,
+    onPublished: nodes => desiredWakes.wake(nodes),
+    isOnline: member => presence.isOnline(member),
+    log: log.child({ part: 'rollouts' }),
+    newId: randomUUID,
+  })
+  const loops = { wakeRunner: () => {} }
+  const context: ApiContext = {
+    fleet,
+    store,
+    clock,
+    log,
+    random,
+    newId: randomUUID,
+    authorities: {
+      identity: { issuer: identity.issuer, root: identity.root, pin: spkiPin(identity.root) },
+      service: {
+        issuer: service.issuer,
+        ca: {
+          trust: [service.root],
+          issuedBy: certificateFacts(service.issuer.certificatePem).fingerprint,
+        },
+      },
+    },
+    urls,
+    runner,
+    presence,
+    previews: createPreviewBoard({
+      clock,
+      newId: randomUUID,
+      wake: nodes => desiredWakes.wake(nodes),
+    }),
+    desiredWakes,
+    rolloutWakes,
+    authentication: {
+      agent: request => authentication.authenticate(request),
+      operator: request => authenticateOperator({ store, clock }, request),
+    },
+    refreshDenied: () => authentication.refreshDenied(),
+    wakeRunner: () => loops.wakeRunner(),
+    closing: closing.signal,
+  }
+
+  const issue = async (): Promise<Record<'open' | 'agent', ListenerTls>> => {
+    const issuing = { authority: identity, publicNames, nowMs: clock.now(), random }
+    const certificate = await issueServerCertificate(issuing)
+    return { open: { certificate }, agent: { certificate, clientCa: clientCaOf(identity) } }
+  }
+  const tls = await issue()
+  const agent = createAgentApp({ ...tls.agent, clientCa: clientCaOf(identity) }, context)
+  const enroll = createEnrollApp(tls.open.certificate, context)
+  const operator = await createOperatorApp(tls.open.certificate, context, VERSION)
+  const apps = [agent, enroll, operator]
+  authentication.watch(agent.server)
+  await authentication.refreshDenied()
+
+  try {
+    // In this order: an enrolment answers with the agents' URL, an operator's token has that of enrolment.
+    urls.agent = await listen(agent, config.listen.agent, publicNames)
+    urls.enroll = await listen(enroll, config.listen.enroll, publicNames)
+    urls.operator = await listen(operator, config.listen.operator, publicNames)
+  } catch (error) {
+    await closeApps(apps)
+    throw error
+  }
+
+  const running = startLoops({
+    context,
+    tick: () => runner.tick(),
+    renewCertificates: async () => {
+      const renewed = await issue()
+      renewCertificate(agent, renewed.agent)
+      for (const app of [enroll, operator]) renewCertificate(app, renewed.open)
+    },
+  })
+  loops.wakeRunner = running.wakeRunner
+
+  return {
+    fleet,
+    pin: context.authorities.identity.pin,
+    identityRoot: identity.root,
+    urls,
+    async close() {
+      closing.abort()
+      desiredWakes.close()
+      rolloutWakes.close()
+      await closeApps(apps)
+      await running.stop()
+      await store.close()
+    },
+  }
+}
+
+async function openAuthorities(store: Store, { dataDir, passphrase }: ControllerConfig) {
+  const sealing = createSealing(passphrase)
+  return store.transaction(async tx => {
+    const fleet = await tx.settings.get('fleet')
+    if (fleet === undefined)
+      throw new OperationalError('not-initialised', `could not start: ${dataDir} holds no fleet`, {
+        hint: 'Run `tlsfleet-controller init` first.',
+      })
+    const identity = await openAuthority(tx, { kind: 'identity', fleet }, sealing)
+    const service = await openAuthority(tx, { kind: 'service', fleet }, sealing)
+    return { fleet, identity, service }
+  })
+}
+
+function clientCaOf(identity: { root: string; issuer: { certificatePem: string } }): string[] {
+  return [identity.root, identity.issuer.certificatePem]
+}
+
+async function listen(
+  app: App,
+  { host, port }: ListenAddress,
+  publicNames: readonly string[],
+): Promise<string> {
+  try {
+    await app.listen({ host, port })
+  } catch (cause) {
+    throw new OperationalError('address-unusable', `could not listen on ${host} port ${port}`, {
+      cause,
+    })
+  }
+  const address = app.server.address()
+  const actual = typeof address === 'object' && address !== null ? address.port : port
+  const name = publicNames[0] ?? 'localhost'
+  return `https://${isIPv6(name) ? `[${name}]` : name}:${actual}`
+}
