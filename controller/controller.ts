@@ -2,6 +2,7 @@
 // tests start it alike.
 
 import { randomBytes, randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import { OperationalError } from '../shared/errors.ts'
@@ -54,10 +55,10 @@ const BUSY_TIMEOUT_MS = 2_000
 
 /** Throws `not-initialised`, `wrong-passphrase`, `store-locked`, `address-unusable`. */
 export async function createController(config: ControllerConfig): Promise<Controller> {
-  const store = await openSqliteStore({
-    path: databasePath(config.dataDir),
-    busyTimeoutMs: BUSY_TIMEOUT_MS,
-  })
+  const path = databasePath(config.dataDir)
+  // Opening would make one.
+  if (!existsSync(path)) throw notInitialised(config.dataDir)
+  const store = await openSqliteStore({ path, busyTimeoutMs: BUSY_TIMEOUT_MS })
   try {
     return await start(store, config)
   } catch (error) {
@@ -174,13 +175,16 @@ async function openAuthorities(store: Store, { dataDir, passphrase }: Controller
   const sealing = createSealing(passphrase)
   return store.transaction(async tx => {
     const fleet = await tx.settings.get('fleet')
-    if (fleet === undefined)
-      throw new OperationalError('not-initialised', `could not start: ${dataDir} holds no fleet`, {
-        hint: 'Run `tlsfleet-controller init` first.',
-      })
+    if (fleet === undefined) throw notInitialised(dataDir)
     const identity = await openAuthority(tx, { kind: 'identity', fleet }, sealing)
     const service = await openAuthority(tx, { kind: 'service', fleet }, sealing)
     return { fleet, identity, service }
+  })
+}
+
+function notInitialised(dataDir: string): OperationalError {
+  return new OperationalError('not-initialised', `could not start: ${dataDir} holds no fleet`, {
+    hint: 'Run `tlsfleet-controller init` first.',
   })
 }
 

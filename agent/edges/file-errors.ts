@@ -1,5 +1,6 @@
 // Errors of the file system as the codes that stages act on.
 
+import { constants } from 'node:os'
 import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
 
 interface Meaning {
@@ -28,10 +29,15 @@ const FAILED: Meaning = { code: 'write-failed', retryable: false }
 /** `attempt` says what was tried, without the path: `write file`. */
 export function writeError(attempt: string, path: string, cause: unknown): OperationalError {
   if (cause instanceof OperationalError) return cause
-  const errno = systemErrorCode(cause)
+  const errno = isOverQuota(cause) ? 'EDQUOT' : systemErrorCode(cause)
   const { code, retryable } = (errno === undefined ? undefined : MEANING_OF[errno]) ?? FAILED
   const details = errno === undefined ? { path } : { path, errno }
   return new OperationalError(code, `could not ${attempt} ${path}`, { retryable, details, cause })
+}
+
+// Node has no name for this one: its code is `Unknown system error -122`.
+function isOverQuota(error: unknown): boolean {
+  return error instanceof Error && 'errno' in error && error.errno === -constants.errno.EDQUOT
 }
 
 export function readError(attempt: string, path: string, cause: unknown): OperationalError {

@@ -93,7 +93,7 @@ export function transientResult(file: string, unit: string, result: CommandResul
   const { code, stdout, stderr } = result
   if (code === 1 && stderr.startsWith('Failed to find executable '))
     throw new OperationalError('command-missing', `could not run ${file}`, { details: { file } })
-  const refused = code === 1 && /^(Failed to |Job for run-)/.test(stderr) && stdout === ''
+  const refused = code === 1 && stdout === '' && REFUSED.test(stderr)
   const [first, last] = SETUP_FAILURES
   const unprepared = code !== undefined && code >= first && code <= last
   if ((refused || unprepared) && (stdout + stderr === '' || refused))
@@ -104,6 +104,10 @@ export function transientResult(file: string, unit: string, result: CommandResul
     )
   return result
 }
+
+// Of systemd-run itself; checkers also begin with "Failed to".
+const REFUSED =
+  /^(Failed to (start transient service unit|connect to bus|create bus connection|get D-Bus connection)|Job for run-)/
 
 // systemd.exec(5), "Process Exit Codes": the child ended before the program was reached.
 const SETUP_FAILURES = [200, 245] as const

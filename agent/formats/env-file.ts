@@ -31,7 +31,7 @@ export function setVariable(text: string, name: string, value: string | undefine
   }
   const splice =
     effective === undefined
-      ? appendSplice(text, file.endsInComment, `${name}=${quoteValue(value, 'double')}`)
+      ? appendSplice(text, file, `${name}=${quoteValue(value, 'double')}`)
       : replaceSplice(text, effective, value)
   return verified(text, applySplices(text, [splice]), name, value)
 }
@@ -72,6 +72,9 @@ export function setFlag(
   const uses = findFlag(names, flag)
   if (value === undefined ? uses.length === 0 : uses.length === 1 && uses[0]?.value === value) {
     return { kind: 'edited', text }
+  }
+  if (words.some(word => word.isOpen)) {
+    return refused('unsupported-shape', `the words in ${variable} have a quote without an end`)
   }
   const changes = flagSplices(words, uses, { flag, value })
   const wanted = applySplices(assignment?.value ?? '', changes)
@@ -121,11 +124,13 @@ function replaceSplice(text: string, assignment: Assignment, value: string): Spl
   return { start: valueStart + space, end, text: quoteValue(value, quoting) }
 }
 
-function appendSplice(text: string, endsInComment: boolean, line: string): Splice {
+function appendSplice(text: string, file: EnvironmentFile, line: string): Splice {
   const eol = eolAt(text, text.length)
   const isTerminated = text === '' || isNewline(text.charAt(text.length - 1))
-  // An older systemd takes the line below such a comment for a part of it.
-  const gap = endsInComment ? eol : ''
+  // A backslash before the last line end makes the next line a part of the value, or, for an older
+  // systemd, of the comment.
+  const isContinued = isTerminated && file.assignments.at(-1)?.end === text.length
+  const gap = isContinued || file.endsInComment ? eol : ''
   const lines = isTerminated ? gap + line + eol : eol + gap + line
   return { start: text.length, end: text.length, text: lines }
 }

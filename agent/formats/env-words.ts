@@ -6,6 +6,8 @@ export interface Word {
   /** The range in the variable's value, quotes included. */
   readonly start: number
   readonly end: number
+  /** A quote or a backslash is open at the end of the value, so no word can follow. */
+  readonly isOpen: boolean
 }
 
 export function scanWords(value: string): readonly Word[] {
@@ -40,7 +42,8 @@ function scanWord(value: string, start: number): Word {
       text += char
     }
   }
-  return { text, start, end: Math.min(at, value.length) }
+  const isOpen = quote !== '' || at > value.length
+  return { text, start, end: Math.min(at, value.length), isOpen }
 }
 
 function isSpace(char: string): boolean {

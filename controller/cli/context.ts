@@ -2,7 +2,15 @@
 // only its owner can read.
 
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import * as z from 'zod/mini'
@@ -85,9 +93,20 @@ export function selectContext(config: Config, name: string | undefined): Context
   })
 }
 
+/** Makes the directory, and throws now what storing a context would throw later. */
+export function prepareConfig(path: string): Config {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    accessSync(dirname(path), constants.W_OK)
+  } catch (cause) {
+    throw new OperationalError('config-unwritable', `could not write ${path}`, { cause })
+  }
+  return readConfig(path)
+}
+
 /** Adds or replaces a context and makes it the current one. */
 export function storeContext(path: string, name: string, context: Context): void {
-  const config = readConfig(path)
+  const config = prepareConfig(path)
   writeConfig(path, {
     ...config,
     current: name,
@@ -98,7 +117,6 @@ export function storeContext(path: string, name: string, context: Context): void
 function writeConfig(path: string, config: Config): void {
   const draft = `${path}.${randomUUID()}`
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     writeFileSync(draft, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' })
     renameSync(draft, path)
   } catch (cause) {

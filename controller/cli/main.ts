@@ -93,10 +93,13 @@ function addStart(program: Command, act: Act): void {
   program
     .command('init')
     .description('make a controller on this machine and log in to it')
-    .option('--dir <dir>', 'where the controller keeps everything')
-    .option('--fleet <name>', 'name of the fleet')
-    .option('--host <name...>', 'names and IP addresses that the controller is reached by')
-    .option('--passphrase-file <file>', 'passphrase that seals the CA keys')
+    .option('--dir <dir>', 'where the controller keeps everything (/var/lib/tlsfleet/controller)')
+    .option('--fleet <name>', 'name of the fleet', 'main')
+    .option(
+      '--host <name...>',
+      'names and IP addresses that the controller is reached by (name of this machine)',
+    )
+    .option('--passphrase-file <file>', 'passphrase that seals the CA keys (one is made)')
     .action(options =>
       act(async session => (await import('./commands/init.ts')).init(session, options)),
     )

@@ -123,9 +123,12 @@ export function processTerminal(): Terminal {
     size: stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : undefined,
     async ask(question, signal) {
       const lines = createInterface({ input: stdin, output: stderr })
-      const ended = new Promise<string>(resolve => lines.once('close', () => resolve('')))
+      const ended = new Promise<undefined>(resolve => lines.once('close', () => resolve(undefined)))
       try {
-        return await Promise.race([lines.question(question, { signal }), ended])
+        const answer = await Promise.race([lines.question(question, { signal }), ended])
+        // Ctrl-C and Ctrl-D leave the cursor behind the question.
+        if (answer === undefined) stderr.write('\n')
+        return answer ?? ''
       } finally {
         lines.close()
       }

@@ -1,5 +1,95 @@
+// `tlsfleet init`: a controller on this machine, and the login to it. The same as
+// `tlsfleet-controller init`, but that the admin token goes into the login context and is not shown.
+
+import { randomBytes } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { OperationalError } from '../../../shared/errors.ts'
+import {
+  type ControllerSettings,
+  DATA_DIR_DEFAULT,
+  configText,
+  readSettings,
+} from '../../config.ts'
+import { initController } from '../../init.ts'
+import { passphrasePath, readOrMakePassphrase } from '../../passphrase.ts'
+import { configPath, prepareConfig, storeContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { type Session } from '../output.ts'
-export async function init(session: Session, options: object): Promise<ExitCode> {
+import { type Session, show } from '../output.ts'
+import { type InitView, initText } from '../views/init.ts'
+
+export interface InitOptions {
+  readonly dir?: string
+  readonly fleet: string
+  readonly host?: readonly string[]
+  readonly passphraseFile?: string
+}
+
+export async function init(session: Session, options: InitOptions): Promise<ExitCode> {
+  const { fleet } = options
+  const dataDir = resolve(options.dir ?? DATA_DIR_DEFAULT)
+  const passphraseFile =
+    options.passphraseFile === undefined ? undefined : resolve(options.passphraseFile)
+  const settings = readSettings({ dataDir, publicNames: options.host, passphraseFile }, hostname())
+  const url = operatorUrl(settings)
+  const context = session.contextName ?? fleet
+  const contexts = configPath(session.environment)
+  // Before anything is made: the token is shown nowhere else, so there must be a place for it.
+  checkContext(contexts, { name: context, url })
+
+  const source = passphrasePath({
+    file: settings.passphraseFile,
+    credentialsDirectory: session.environment['CREDENTIALS_DIRECTORY'],
+    dataDir,
+  })
+  const made = await initController({
+    dataDir,
+    fleet,
+    passphrase: () => readOrMakePassphrase(source, randomBytes).passphrase,
+    nowMs: session.clock.now(),
+    random: randomBytes,
+  })
+  storeContext(contexts, context, {
+    url,
+    token: made.adminToken.reveal(),
+    ca: [made.identityRoot],
+  })
+  const configFile = join(dataDir, 'controller.toml')
+  if (!existsSync(configFile)) writeFileSync(configFile, configText(settings), { mode: 0o644 })
+
+  const view: InitView = {
+    fleet,
+    dataDir,
+    configFile,
+    passphraseFile: source,
+    pin: made.pin,
+    url,
+    context,
+    serve: [
+      'tlsfleet-controller serve',
+      ...(dataDir === DATA_DIR_DEFAULT ? [] : [`--data-dir ${dataDir}`]),
+      ...(passphraseFile === undefined ? [] : [`--passphrase-file ${passphraseFile}`]),
+    ].join(' '),
+  }
+  show(session, view, initText)
   return EXIT.ok
+}
+
+function operatorUrl({ publicNames: [name = 'localhost'], listen }: ControllerSettings): string {
+  return `https://${isIPv6(name) ? `[${name}]` : name}:${listen.operator.port}`
+}
+
+function checkContext(
+  path: string,
+  { name, url }: { readonly name: string; readonly url: string },
+): void {
+  const config = prepareConfig(path)
+  const other = Object.hasOwn(config.contexts, name) ? config.contexts[name] : undefined
+  if (other === undefined || other.url === url) return
+  throw new OperationalError('context-exists', `could not make a login context ${name}`, {
+    cause: new Error(`it is the login to ${other.url}`),
+    hint: 'choose another name for this one with --context, or another --fleet',
+  })
 }

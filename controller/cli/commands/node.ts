@@ -39,9 +39,9 @@ export async function nodeToken(session: Session, name: string): Promise<ExitCod
 // The line alone goes to standard output, so that it can be piped to the node.
 function tokenText(session: Session, name: string, token: TokenAnswer): string {
   const leftMs = Math.max(0, token.expiresAtMs - session.clock.now())
-  session.terminal.err(
-    `paste this line on ${name}; it is shown once and ends in ${roughDuration(leftMs)}:\n`,
-  )
+  // The answer took a moment: an hour is shown as one.
+  const left = roughDuration(Math.round(leftMs / 60_000) * 60_000)
+  session.terminal.err(`paste this line on ${name}; it is shown once and ends in ${left}:\n`)
   return `${token.command}\n`
 }
 

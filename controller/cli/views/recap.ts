@@ -8,7 +8,7 @@ import { formatDuration } from '../../../shared/duration.ts'
 import type { Paint } from '../output.ts'
 import { type Column, type Width, formatTable } from '../table.ts'
 import type { StepView } from './rollout.ts'
-import { because } from './words.ts'
+import { because, count } from './words.ts'
 
 /** Services by what became of them; `unreachable` counts the node itself. */
 export interface RecapRow {
@@ -144,7 +144,12 @@ function closingLine(rollout: RolloutView): string {
       ? ''
       : ` after ${formatDuration(Math.round((endedAtMs - startedAtMs) / 1_000) * 1_000)}`
   const reason = rollout.reason === undefined ? '' : `: ${because(rollout.reason)}`
-  return `Rollout ${rollout.id} of revision ${rollout.revision} ${STATUS_TEXTS[rollout.status]}${took}${reason}`
+  const done = rollout.steps.filter(step => step.state === 'done').length
+  const ended =
+    rollout.status === 'partial'
+      ? `reached ${done} of ${count(rollout.steps.length, 'node')} only`
+      : STATUS_TEXTS[rollout.status]
+  return `Rollout ${rollout.id} of revision ${rollout.revision} ${ended}${took}${reason}`
 }
 
 const STATUS_TEXTS = {
@@ -153,7 +158,7 @@ const STATUS_TEXTS = {
   running: 'is running',
   draining: 'is stopping',
   succeeded: 'succeeded',
-  partial: 'succeeded on some nodes only',
+  partial: 'is partial',
   failed: 'failed',
   aborted: 'was aborted',
   superseded: 'was replaced by a newer one',

@@ -78,13 +78,19 @@ export const goldenCases: readonly GoldenCase[] = [
     edit: text =>
       editYaml(text, [
         { path: ['scrape_configs', 0, 'scheme'], value: 'https' },
-        { path: ['scrape_configs', 0, 'tls_config', 'ca_file'], value: '/etc/prometheus/tls/ca.pem' },
+        {
+          path: ['scrape_configs', 0, 'tls_config', 'ca_file'],
+          value: '/etc/prometheus/tls/ca.pem',
+        },
         { path: ['scrape_configs', 0, 'tls_config', 'server_name'], value: 'prom-1.example' },
         {
           path: ['scrape_configs', 1, 'tls_config'],
           value: { ca_file: '/etc/prometheus/tls/ca.pem', insecure_skip_verify: false },
         },
-        { path: ['scrape_configs', 1, 'static_configs', 0, 'targets'], value: ['prom-1:9100', 'x:1'] },
+        {
+          path: ['scrape_configs', 1, 'static_configs', 0, 'targets'],
+          value: ['prom-1:9100', 'x:1'],
+        },
         { path: ['alerting', 'alertmanagers', 0, 'scheme'], value: 'https' },
         { path: ['global', 'external_labels', 'monitor'], value: "it's" },
         { path: ['scrape_configs', 0, 'scrape_timeout'], value: undefined },
@@ -137,7 +143,10 @@ export const goldenCases: readonly GoldenCase[] = [
         text,
         [
           { path: ['output.elasticsearch.protocol'], value: 'https' },
-          { path: ['output.elasticsearch.ssl.certificate_authorities'], value: ['/etc/pki/next.pem'] },
+          {
+            path: ['output.elasticsearch.ssl.certificate_authorities'],
+            value: ['/etc/pki/next.pem'],
+          },
           { path: ['output.elasticsearch.ssl.verification_mode'], value: 'full' },
           { path: ['metricbeat.modules', 0, 'hosts'], value: ['https://localhost:9200'] },
           { path: ['metricbeat.modules', 0, 'ssl.certificate_authorities'], value: ['/a', '/b'] },

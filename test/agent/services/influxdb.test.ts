@@ -262,7 +262,11 @@ await t.test('connections between nodes are an option of Enterprise data nodes',
   const insecure = influxdbTls({ options: { meta: 'tls-insecure', cluster: 'tls-insecure' } })
   const on = (version: string) => node({ version, config: ENTERPRISE })
 
-  t.equal(verdict(tls, node({ version: '1.8.10' })), 'option-unsupported', 'OSS')
+  for (const options of [
+    { meta: 'tls', cluster: 'leave' },
+    { meta: 'leave', cluster: 'tls-insecure' },
+  ] as const)
+    t.equal(verdict(influxdbTls({ options }), node({ version: '1.13.1' })), 'option-unsupported')
   t.equal(verdict(tls, on('1.7.2-c1.7.2')), 'option-unsupported')
   t.same(
     lineChanges(
