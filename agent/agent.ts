@@ -5,7 +5,7 @@ import { backoffMs, jittered } from '../shared/backoff.ts'
 import type { DesiredAnswer, PreviewRequest } from '../shared/contract/agent-api.ts'
 import { type Report, type ServiceReport, parseReport } from '../shared/contract/report.ts'
 import type { Reason } from '../shared/contract/schema.ts'
-import type { ServiceTls } from '../shared/contract/service.ts'
+import type { ServiceName, ServiceTls } from '../shared/contract/service.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
 import type { Allowance } from './config.ts'
@@ -51,6 +51,8 @@ export interface AgentControl {
   plan(): Promise<readonly ServiceReport[]>
   /** Forgets what is held back, and passes now. */
   apply(): Promise<readonly ServiceReport[]>
+  /** A new key and certificate for these services, now. */
+  renew(services: readonly ServiceName[]): Promise<readonly ServiceReport[]>
 }
 
 export interface AgentStatus {
@@ -91,6 +93,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
   let services = REPORT_SERVICES_EMPTY
   let stored = (await lastReportStore.read()).value
   let lastPassAtMs: number | undefined
+  let renewals: readonly ServiceName[] = []
   let operatorWaits: ((reports: readonly ServiceReport[]) => void)[] = []
 
   const shared = { remote: () => remote, clock, log, random: options.random }
@@ -109,11 +112,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
       services,
     }),
     plan: () => reconciler.plan(accepted?.latest.content.services ?? []),
-    apply: () =>
-      new Promise(resolve => {
-        operatorWaits.push(resolve)
-        wake('operator')
-      }),
+    apply: () => operatorPass(),
+    renew: names => {
+      renewals = [...new Set([...renewals, ...names])]
+      return operatorPass()
+    },
   })
 
   const side = new AbortController()
@@ -200,7 +203,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
     if (accepted === undefined) return REPORT_SERVICES_EMPTY
     const { latest, enforced } = accepted
     const allowed = (list: readonly ServiceTls[]) => list.filter(tls => options.allow.services.includes(tls.service))
+    const renew = renewals
+    renewals = []
     const input = {
+      renew,
       signInternal: (request: { service: ServiceTls['service']; keys: Parameters<typeof proveServiceKey>[2] }) =>
         remote.sign(
           {
@@ -224,6 +230,13 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
     })
   }
 
+  function operatorPass(): Promise<readonly ServiceReport[]> {
+    return new Promise(resolve => {
+      operatorWaits.push(resolve)
+      wake('operator')
+    })
+  }
+
   // In a rollout the permit is claimed before the point of no return; without an answer there is no
   // switch. What corrects drift or renews needs none on a node that is in no group.
   function claimFor(permit: boolean): (plan: ActionablePlan) => Promise<Reason | undefined> {
@@ -233,7 +246,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
       if (!options.allow.activations.includes(activation)) {
         return { code: 'activation-not-allowed', message: `this node's own configuration does not allow a ${activation}` }
       }
-      if (!permit || granted || plan.isCorrective || accepted === undefined) return undefined
+      if (!permit || granted || plan.hasConverged || accepted === undefined) return undefined
       const { generation, digest } = accepted.latest
       try {
         const answer = await remote.lease({ purpose: 'rollout', generation, digest }, signal)

@@ -44,6 +44,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./commands/local.ts')).planCommand(context)
     case 'apply':
       return (await import('./commands/local.ts')).applyCommand(context)
+    case 'renew':
+      return (await import('./commands/local.ts')).renewCommand(context)
     case 'verify':
       return (await import('./commands/local.ts')).verifyCommand(context)
     case 'schema':

@@ -54,7 +54,8 @@ export interface ActionablePlan {
   readonly changes: readonly ChangeSummary[]
   /** Stopped by its operator: it is prepared, never started. */
   readonly isInactive: boolean
-  /** It had converged to this content before. */
+  /** It had converged to this content before: what is done now is a correction or a renewal. */
+  readonly hasConverged: boolean
   readonly isCorrective: boolean
 }
 
@@ -90,6 +91,7 @@ export interface PlanInput {
   readonly nowMs: number
   /** The user that the agent runs as: owner of what belongs to nobody else. Root on a real node. */
   readonly self: { readonly uid: number }
+  readonly isRenewalWanted?: boolean
 }
 
 export function planService(input: PlanInput): ServicePlan {
@@ -125,7 +127,7 @@ export function planService(input: PlanInput): ServicePlan {
 type Blocked = (outcome: 'unsupported' | 'failed' | 'restored', reason: Reason) => ServicePlan
 
 function planObserved(
-  { observation, entry, contentDigest, nowMs, self }: PlanInput,
+  { observation, entry, contentDigest, nowMs, self, isRenewalWanted = false }: PlanInput,
   unit: UnitState,
   compiled: Compiled,
   facts: NodeFacts,
@@ -134,7 +136,7 @@ function planObserved(
 ): ServicePlan {
   const { tls } = observation
   const trust = [...tls.trust, ...facts.issuerTrust]
-  const target = { spec: tls.certificate, clientUse: compiled.material.clientUse, trust, source: facts.source }
+  const target = { spec: tls.certificate, clientUse: compiled.material.clientUse, trust, source: facts.source, isRenewalWanted }
   const material = decideMaterial(target, facts.material, nowMs)
   if (material.kind === 'blocked') return blocked('failed', material.reason)
   const release = material.kind === 'new' ? NEW_RELEASE : material.release.id
@@ -171,6 +173,7 @@ function planObserved(
     owed,
     changes,
     isInactive,
+    hasConverged: entry.convergedTo === contentDigest,
     isCorrective: entry.convergedTo === contentDigest && changes.length > 0 && !isRenewal(material),
   }
 }
@@ -207,8 +210,10 @@ function isOwnTrust(tls: ServiceTls, chainPem: string): boolean {
 }
 
 function isRenewal(material: MaterialDecision): boolean {
-  return material.kind !== 'keep' && material.kind !== 'blocked' && material.reason.code === 'renewal-due'
+  return material.kind !== 'keep' && material.kind !== 'blocked' && RENEWALS.includes(material.reason.code)
 }
+
+const RENEWALS: readonly string[] = ['renewal-due', 'renewal-requested']
 
 interface FilesInput {
   readonly tls: ServiceTls

@@ -38,6 +38,8 @@ export interface PassInput {
   /** See ApplyTools.claim. */
   readonly claim: (plan: ActionablePlan) => Promise<Reason | undefined>
   readonly signal: AbortSignal
+  /** Services that get a new key and certificate whether or not they are due. */
+  readonly renew?: readonly ServiceName[]
 }
 
 export interface Reconciler {
@@ -80,15 +82,16 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
 
   async function passService(input: PassInput, tls: ServiceTls): Promise<ServiceReport> {
     const digest = serviceDigest(tls)
-    const look = async (): Promise<ServicePlan> =>
+    const look = async (isRenewalWanted: boolean): Promise<ServicePlan> =>
       planService({
+        isRenewalWanted,
         observation: await live.observe(tls),
         entry: entryOf(ledger, tls.service),
         contentDigest: digest,
         nowMs: nowAtLeast(host.clock.now(), ledger),
         self: OWN,
       })
-    const plan = await look()
+    const plan = await look(input.renew?.includes(tls.service) === true)
     if (plan.kind === 'blocked' || input.mode === 'audit') return reportOfPlan(plan)
     if (isConverged(plan)) {
       if (!plan.isInactive && input.mode === 'enforce') await recordLoaded(plan, digest)
@@ -112,7 +115,7 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     )
     await settle(tls.service, result, plan)
     logResult(log, tls.service, result)
-    return reportOfApply(plan, result, await look())
+    return reportOfApply(plan, result, await look(false))
   }
 
   // s11 and s12: what was proven is written down before the journal is forgotten.

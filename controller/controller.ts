@@ -23,7 +23,7 @@ import { createWakeBoard } from './api/wake-board.ts'
 import { openAuthority } from './authorities.ts'
 import { createSealing } from './ca/sealed-key.ts'
 import type { ControllerSettings, ListenAddress } from './config.ts'
-import { databasePath } from './init.ts'
+import { databasePath, notInitialised } from './init.ts'
 import { startLoops } from './loops.ts'
 import { createRunner } from './rollout/runner.ts'
 import { issueServerCertificate } from './server-certificate.ts'
@@ -179,12 +179,6 @@ async function openAuthorities(store: Store, { dataDir, passphrase }: Controller
     const identity = await openAuthority(tx, { kind: 'identity', fleet }, sealing)
     const service = await openAuthority(tx, { kind: 'service', fleet }, sealing)
     return { fleet, identity, service }
-  })
-}
-
-function notInitialised(dataDir: string): OperationalError {
-  return new OperationalError('not-initialised', `could not start: ${dataDir} holds no fleet`, {
-    hint: 'Run `tlsfleet-controller init` first.',
   })
 }
 

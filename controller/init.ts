@@ -92,6 +92,12 @@ async function fillStore(store: Store, options: InitOptions): Promise<Initialise
   }
 }
 
+export function notInitialised(dataDir: string): OperationalError {
+  return new OperationalError('not-initialised', `${dataDir} holds no fleet`, {
+    hint: 'Run `tlsfleet-controller init` first.',
+  })
+}
+
 function alreadyInitialised(dataDir: string, fleet: string): OperationalError {
   return new OperationalError(
     'already-initialised',

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `tlsfleet-controller`: init, serve, openapi.
+// `tlsfleet-controller`: init, serve, token, openapi.
 
 import '../shared/node-version.ts'
 import { execFile } from 'node:child_process'
@@ -13,6 +13,7 @@ import { createLogger } from '../shared/log.ts'
 import { describeOperatorApi } from './api/describe.ts'
 import { configText, type ControllerSettings, DATA_DIR_DEFAULT, readSettings } from './config.ts'
 import { createController } from './controller.ts'
+import { addCredential } from './credentials.ts'
 import { initController } from './init.ts'
 import { passphrasePath, readOrMakePassphrase, readPassphrase } from './passphrase.ts'
 import { VERSION } from './version.ts'
@@ -22,9 +23,10 @@ const HELP = `tlsfleet-controller ${VERSION}: keeps the desired TLS state of a f
 usage
   tlsfleet-controller init --fleet NAME [--public-name NAME]…   make a data directory, CAs and an admin token
   tlsfleet-controller serve                                      run the controller
+  tlsfleet-controller token NAME --role ROLE                     make another API token; the controller must be stopped
   tlsfleet-controller openapi                                    print the description of the operator API
 
-options of init and serve
+options of init, serve and token
   --data-dir DIR           where everything is kept (${DATA_DIR_DEFAULT})
   --config FILE            settings (controller.toml in the data directory)
   --public-name NAME       DNS name or IP address that nodes and operators use; repeat for more,
@@ -40,6 +42,9 @@ options of init
   --fleet NAME             name of the fleet: lower-case letters, digits, - and .
   --json                   one JSON object instead of text
 
+options of token
+  --role ROLE              viewer, operator or admin
+
   -h, --help               this text
   --version                the version
 `
@@ -54,6 +59,7 @@ const OPTIONS = {
   'passphrase-file': { type: 'string' },
   'log-level': { type: 'string' },
   fleet: { type: 'string' },
+  role: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
@@ -75,7 +81,8 @@ async function main(argv: readonly string[]): Promise<void> {
   const [command, ...rest] = positionals
   if (values.version === true) return print(`${VERSION}\n`)
   if (values.help === true) return print(HELP)
-  if (command === undefined) throw usage('a command is missing: init, serve or openapi')
+  if (command === undefined) throw usage(`a command is missing: ${COMMANDS}`)
+  if (command === 'token') return token(values, rest)
   if (rest.length > 0) throw usage(`${rest[0]} is one argument too many`)
   switch (command) {
     case 'init':
@@ -85,9 +92,22 @@ async function main(argv: readonly string[]): Promise<void> {
     case 'openapi':
       return print(`${JSON.stringify(await describeOperatorApi(VERSION), undefined, 2)}\n`)
     default:
-      throw usage(`${command} is not a command: init, serve or openapi`)
+      throw usage(`${command} is not a command: ${COMMANDS}`)
   }
 }
+
+const COMMANDS = 'init, serve, token or openapi'
+
+async function token(values: Values, [name, ...rest]: readonly string[]): Promise<void> {
+  const role = ROLES.find(one => one === values.role)
+  if (name === undefined || rest.length > 0 || role === undefined)
+    throw usage(`token needs a name and --role ${ROLES.join('|')}`)
+  const { dataDir } = settingsOf(values)
+  const made = await addCredential({ dataDir, name, role, nowMs: Date.now(), random: randomBytes })
+  print(`${made.reveal()}\n`)
+}
+
+const ROLES = ['viewer', 'operator', 'admin'] as const
 
 async function init(values: Values): Promise<void> {
   if (values.fleet === undefined) throw usage('init needs --fleet NAME')

@@ -5,6 +5,7 @@ import { type Server, createServer, request } from 'node:http'
 import { chmodSync, rmSync } from 'node:fs'
 import * as z from 'zod/mini'
 import { Reason, parser } from '../../shared/contract/schema.ts'
+import { SERVICE_NAMES, type ServiceName } from '../../shared/contract/service.ts'
 import { ServiceReport } from '../../shared/contract/report.ts'
 import { OperationalError, describeError, systemErrorCode } from '../../shared/errors.ts'
 import type { AgentControl } from '../agent.ts'
@@ -31,6 +32,9 @@ export async function serveControl(path: string, control: AgentControl): Promise
     'GET /status': () => control.status(),
     'GET /plan': async () => ({ services: await control.plan() }),
     'POST /apply': async () => ({ services: await control.apply() }),
+    ...Object.fromEntries(
+      SERVICE_NAMES.map(name => [`POST /renew/${name}`, async () => ({ services: await control.renew([name]) })]),
+    ),
   }
   const server = createServer((question, answer) => {
     const handle = answers[`${question.method} ${question.url}`]
@@ -74,9 +78,9 @@ export async function isAgentRunning(path: string): Promise<boolean> {
 }
 
 /** Throws `agent-not-running`. */
-export async function askAgent(path: string, what: 'status' | 'plan' | 'apply'): Promise<ControlAnswer> {
+export async function askAgent(path: string, what: 'status' | 'plan' | 'apply' | `renew/${ServiceName}`): Promise<ControlAnswer> {
   try {
-    return parseAnswer(await ask(path, what === 'apply' ? 'POST' : 'GET', `/${what}`))
+    return parseAnswer(await ask(path, what === 'apply' || what.startsWith('renew/') ? 'POST' : 'GET', `/${what}`))
   } catch (error) {
     const code = systemErrorCode(error)
     if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'EACCES') throw error

@@ -95,7 +95,7 @@ function lateControl(get: () => AgentControl | undefined): AgentControl {
     if (control === undefined) throw new OperationalError('agent-starting', 'the agent is still starting', { retryable: true })
     return control
   }
-  return { status: () => now().status(), plan: () => now().plan(), apply: () => now().apply() }
+  return { status: () => now().status(), plan: () => now().plan(), apply: () => now().apply(), renew: names => now().renew(names) }
 }
 
 // Sends at most one ping per interval, and only when the loop asks for it.

@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type { ServiceReport } from '../../shared/contract/report.ts'
+import { SERVICE_NAMES } from '../../shared/contract/service.ts'
 import { OperationalError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Host } from '../host.ts'
@@ -39,6 +40,18 @@ export async function applyCommand(context: LocalContext): Promise<number> {
 }
 
 const GOOD_OUTCOMES: readonly string[] = ['in-sync', 'changed', 'staged', 'waiting']
+
+export async function renewCommand(context: LocalContext): Promise<number> {
+  const { subject } = context.options
+  const service = SERVICE_NAMES.find(name => name === subject)
+  if (service === undefined) {
+    throw new OperationalError('usage', `renew needs a service: ${SERVICE_NAMES.join(' or ')}`)
+  }
+  const services = (await askAgent(context.socketPath, `renew/${service}`)).services.filter(one => one.service === service)
+  const ok = services.length > 0 && services.every(one => GOOD_OUTCOMES.includes(one.outcome))
+  print(context, services, () => presentResult(services), ok)
+  return ok ? EXIT.ok : EXIT.failed
+}
 
 export async function verifyCommand(context: LocalContext): Promise<number> {
   const services =

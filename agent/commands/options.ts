@@ -22,6 +22,8 @@ const SPEC = {
 
 export interface Options {
   readonly command: string | undefined
+  /** Second word of the command line. */
+  readonly subject: string | undefined
   readonly config: string | undefined
   readonly stateDirectory: string | undefined
   readonly desired: string | undefined
@@ -44,9 +46,11 @@ export function parseOptions(argv: readonly string[]): Options {
     throw new OperationalError('usage', error instanceof Error ? error.message : String(error))
   }
   const { values, positionals } = parsed
-  if (positionals.length > 1) throw new OperationalError('usage', `unexpected argument ${positionals[1]}`)
+  const wordsMax = positionals[0] === 'renew' ? 2 : 1
+  if (positionals.length > wordsMax) throw new OperationalError('usage', `unexpected argument ${positionals[wordsMax]}`)
   return {
     command: positionals[0],
+    subject: positionals[1],
     config: values.config,
     stateDirectory: values['state-dir'],
     desired: values.desired,
@@ -71,6 +75,7 @@ Commands
   status                    what the running agent knows about this node
   plan                      what would be changed; exit code 2 when there is something
   apply                     converge now
+  renew SERVICE             a new key and certificate for a service now, through the running agent
   verify                    handshake with every listener and judge what it serves
   schema                    JSON Schema of the file for --desired
 

@@ -134,6 +134,8 @@ export interface MaterialTarget {
   readonly trust: readonly string[]
   /** Issuer `files`: what the other tool has placed. */
   readonly source: SourcePair | undefined
+  /** An operator asked for a new key and certificate now. */
+  readonly isRenewalWanted: boolean
 }
 
 export type MaterialDecision =
@@ -146,6 +148,7 @@ export type MaterialDecision =
 /** Keep the release in use, switch to a prepared one, or make a new one. Pure. */
 export function decideMaterial(target: MaterialTarget, material: MaterialObservation, nowMs: number): MaterialDecision {
   const current = material.releases.find(release => release.id === material.current)
+  if (current !== undefined && target.isRenewalWanted && target.spec.issuer !== 'files') return { kind: 'new', reason: RENEWAL_WANTED }
   const flaw = current === undefined ? NO_RELEASE : flawOf(current, target, nowMs)
   if (current !== undefined && flaw === undefined) return { kind: 'keep', release: current }
   const reason = flaw ?? NO_RELEASE
@@ -162,6 +165,8 @@ export function decideMaterial(target: MaterialTarget, material: MaterialObserva
 }
 
 const NO_RELEASE: Reason = { code: 'certificate-missing', message: 'there is no certificate yet' }
+
+const RENEWAL_WANTED: Reason = { code: 'renewal-requested', message: 'an operator asked for a new key and certificate' }
 
 type Check = (release: Release, target: MaterialTarget, nowMs: number) => Reason | undefined
 

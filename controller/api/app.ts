@@ -59,6 +59,7 @@ export function createApp(listener: Listener, tls: ListenerTls, context: ApiCont
   app.server.maxConnections = CONNECTIONS_MAX
   trackConnections(app)
 
+  app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerErrors(app, context.log)

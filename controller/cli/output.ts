@@ -1,8 +1,6 @@
 // Where the command's text goes: the terminal as an interface, colours, and the one place where text
 // that came over the wire is made harmless before a person sees it.
 
-import { createInterface } from 'node:readline/promises'
-import { text as readText } from 'node:stream/consumers'
 import { styleText } from 'node:util'
 import type { Clock } from '../../shared/clock.ts'
 import type { Width } from './table.ts'
@@ -122,6 +120,7 @@ export function processTerminal(): Terminal {
     errorIsTerminal: stderr.isTTY,
     size: stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : undefined,
     async ask(question, signal) {
+      const { createInterface } = await import('node:readline/promises')
       const lines = createInterface({ input: stdin, output: stderr })
       const ended = new Promise<undefined>(resolve => lines.once('close', () => resolve(undefined)))
       try {
@@ -133,6 +132,6 @@ export function processTerminal(): Terminal {
         lines.close()
       }
     },
-    readInput: () => readText(stdin),
+    readInput: async () => (await import('node:stream/consumers')).text(stdin),
   }
 }

@@ -18,12 +18,15 @@ import { generateKey } from '../../../shared/pki/keys.ts'
 import { signProof } from '../../../shared/pki/proof.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { type Controller, createController } from '../../../controller/controller.ts'
+import { addCredential } from '../../../controller/credentials.ts'
 import { initController } from '../../../controller/init.ts'
 
 export interface Running {
   readonly controller: Controller
   readonly dataDir: string
   readonly adminToken: string
+  readonly operatorToken: string
+  readonly viewerToken: string
   readonly passphrase: Secret
   /** Everything that was logged. */
   readonly log: string[]
@@ -44,6 +47,11 @@ export async function startController(t: Test): Promise<Running> {
     nowMs: Date.now(),
     random: randomBytes,
   })
+  const token = async (role: 'viewer' | 'operator') =>
+    (
+      await addCredential({ dataDir, name: role, role, nowMs: Date.now(), random: randomBytes })
+    ).reveal()
+  const [viewerToken, operatorToken] = [await token('viewer'), await token('operator')]
   const log: string[] = []
   let aheadMs = 0
   const controller = await createController({
@@ -66,6 +74,8 @@ export async function startController(t: Test): Promise<Running> {
     controller,
     dataDir,
     adminToken: adminToken.reveal(),
+    viewerToken,
+    operatorToken,
     passphrase,
     log,
     advance: ms => {

@@ -6,7 +6,12 @@ import { connect } from 'node:tls'
 
 const [host = '', port = '', caFile = '', stopFile = ''] = process.argv.slice(2)
 const ca = readFileSync(caFile, 'utf8')
-const seen = { handshakes: 0, failures: 0, fingerprints: new Set<string>(), errors: new Set<string>() }
+const seen = {
+  handshakes: 0,
+  failures: 0,
+  fingerprints: new Set<string>(),
+  errors: new Set<string>(),
+}
 
 while (!existsSync(stopFile)) {
   const result = await handshake()
@@ -25,12 +30,21 @@ type Result = { kind: 'ok'; fingerprint: string } | { kind: 'failed'; message: s
 
 function handshake(): Promise<Result> {
   return new Promise(resolve => {
-    const socket = connect({ host, port: Number(port), servername: host, ca, minVersion: 'TLSv1.2', timeout: 5000 })
+    const socket = connect({
+      host,
+      port: Number(port),
+      servername: host,
+      ca,
+      minVersion: 'TLSv1.2',
+      timeout: 5000,
+    })
     const end = (result: Result) => {
       socket.destroy()
       resolve(result)
     }
-    socket.once('secureConnect', () => end({ kind: 'ok', fingerprint: socket.getPeerX509Certificate()?.fingerprint256 ?? '' }))
+    socket.once('secureConnect', () =>
+      end({ kind: 'ok', fingerprint: socket.getPeerX509Certificate()?.fingerprint256 ?? '' }),
+    )
     socket.once('error', error => end({ kind: 'failed', message: error.message }))
     socket.once('timeout', () => end({ kind: 'failed', message: 'timeout' }))
   })

@@ -50,7 +50,11 @@ export function readConfig(
   const tables = defaults(product)
   const warnings: string[] = []
   if (file !== undefined) {
-    const text = rewriteCluster(decode(prefixed(() => readGoFile(file))), product, warnings)
+    const text = rewriteCluster(
+      prefixed(() => decode(file)),
+      product,
+      warnings,
+    )
     overlay(tables, parseFile(text), text)
   }
   applyEnvironment(tables, environment)
@@ -104,9 +108,11 @@ function rewriteCluster(text: string, { build }: Product, warnings: string[]): s
   return text.replace(cluster, found => found.replace('cluster', 'coordinator'))
 }
 
-/** UTF-8 with or without a mark, or UTF-16 with one. */
-function decode(text: string): string {
-  return text.replace(/^\uFEFF/, '')
+/** UTF-8 with or without a byte order mark, or UTF-16 with one. */
+function decode(file: string): string {
+  const text = readGoFile(file)
+  const isUtf16 = text.startsWith('\uFFFD\uFFFD')
+  return (isUtf16 ? readFileSync(file, 'utf16le') : text).replace(/^\uFEFF/, '')
 }
 
 function parseFile(text: string): Readonly<Record<string, unknown>> {

@@ -1,0 +1,227 @@
+import { fastify } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import t from 'tap'
+import { assert } from '../../../shared/assert.ts'
+import { OPERATOR_ROUTES } from '../../../shared/contract/operator-api.ts'
+import { AGENT_ROUTES, ENROLL_ROUTES } from '../../../shared/contract/protocol.ts'
+import { describeOperatorApi } from '../../../controller/api/describe.ts'
+import { problemOf } from '../../../controller/api/errors.ts'
+import { enforcePolicies, type Policy } from '../../../controller/api/policy.ts'
+import { OperationalError } from '../../../shared/errors.ts'
+import { call, codeOf, operatorOf, startController } from './support.ts'
+
+/** Every operator route with the least role that may use it; undefined: anybody. */
+const ROUTES: readonly (readonly [method: string, path: string, role: string | undefined])[] = [
+  ['GET', OPERATOR_ROUTES.health, undefined],
+  ['GET', OPERATOR_ROUTES.openapi, undefined],
+  ['GET', OPERATOR_ROUTES.whoami, 'viewer'],
+  ['GET', OPERATOR_ROUTES.nodes, 'viewer'],
+  ['POST', OPERATOR_ROUTES.nodes, 'operator'],
+  ['GET', OPERATOR_ROUTES.node, 'viewer'],
+  ['DELETE', OPERATOR_ROUTES.node, 'admin'],
+  ['POST', OPERATOR_ROUTES.nodeToken, 'operator'],
+  ['GET', OPERATOR_ROUTES.revisions, 'viewer'],
+  ['GET', OPERATOR_ROUTES.revision, 'viewer'],
+  ['POST', OPERATOR_ROUTES.plans, 'operator'],
+  ['GET', OPERATOR_ROUTES.rollouts, 'viewer'],
+  ['POST', OPERATOR_ROUTES.rollouts, 'operator'],
+  ['GET', OPERATOR_ROUTES.rollout, 'viewer'],
+  ['GET', OPERATOR_ROUTES.rolloutEvents, 'viewer'],
+  ['POST', OPERATOR_ROUTES.rolloutAbort, 'operator'],
+  ['GET', OPERATOR_ROUTES.trust, 'viewer'],
+]
+const RANKS = ['viewer', 'operator', 'admin']
+
+t.test('the API description has every route, and the table above is complete', async t => {
+  const description = await describeOperatorApi('1.2.3')
+
+  t.match(description, { openapi: '3.1.0', info: { version: '1.2.3' }, security: [{ token: [] }] })
+  const { paths } = Object(description)
+  const described = Object.entries(paths).flatMap(([path, item]) =>
+    Object.keys(Object(item)).map(
+      method => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+    ),
+  )
+  t.strictSame(described.toSorted(), ROUTES.map(([method, path]) => `${method} ${path}`).toSorted())
+  t.match(paths['/v1/rollouts'].post, {
+    requestBody: {
+      content: { 'application/json': { schema: { properties: { spec: { type: 'string' } } } } },
+    },
+    responses: { 201: { content: { 'application/json': { schema: { type: 'object' } } } } },
+  })
+  t.match(paths['/healthz'].get.security, [])
+})
+
+t.test('every route asks for its role, and only the operator listener has them', async t => {
+  const running = await startController(t)
+  const { controller } = running
+  const tokens = {
+    viewer: running.viewerToken,
+    operator: running.operatorToken,
+    admin: running.adminToken,
+  }
+  const tls = { ca: controller.identityRoot }
+  const concrete = (path: string) =>
+    path.replace(':name', 'no-such').replace(':number', '999').replace(':id', 'no-such')
+
+  for (const [method, route, least] of ROUTES) {
+    const path = concrete(route)
+    const url = `${controller.urls.operator}${path}`
+    const anonymous = await call({ url, method, tls })
+    if (least === undefined) t.equal(anonymous.status, 200, `${method} ${route}: anybody`)
+    else
+      t.strictSame(
+        [anonymous.status, codeOf(anonymous), anonymous.headers['www-authenticate']],
+        [401, 'unauthenticated', 'Bearer'],
+        `${method} ${route}: nobody without a token`,
+      )
+
+    for (const [role, token] of Object.entries(tokens)) {
+      const { status } = await operatorOf(running, token)(
+        method,
+        path,
+        method === 'POST' ? {} : undefined,
+      )
+      const allowed = least === undefined || RANKS.indexOf(role) >= RANKS.indexOf(least)
+      t.equal(status !== 403 && status !== 401, allowed, `${method} ${route} as ${role}: ${status}`)
+      t.ok(status < 500, `${method} ${route} as ${role}: ${status}`)
+    }
+    for (const other of [controller.urls.enroll])
+      t.equal(
+        (
+          await call({
+            url: `${other}${path}`,
+            method,
+            tls,
+            headers: { authorization: `Bearer ${running.adminToken}` },
+          })
+        ).status,
+        404,
+      )
+  }
+  for (const path of [...Object.values(AGENT_ROUTES), ...Object.values(ENROLL_ROUTES)])
+    for (const method of ['GET', 'POST'])
+      t.equal(
+        (await operatorOf(running)(method, path, method === 'POST' ? {} : undefined)).status,
+        404,
+        `${path} is elsewhere`,
+      )
+})
+
+t.test('tokens that are almost right are wrong, in the same words', async t => {
+  const running = await startController(t)
+  const good = running.adminToken
+  const bad = [
+    '',
+    'x',
+    good.slice(0, -1),
+    `${good}A`,
+    good.replace('tfo1.', 'tfo2.'),
+    good.replace(/.$/, last => (last === 'A' ? 'B' : 'A')),
+    good.replace(/^tfo1\.[0-9a-f]{16}/, `tfo1.${'0'.repeat(16)}`),
+  ]
+  const answers = await Promise.all(
+    bad.map(token => operatorOf(running, token)('GET', '/v1/whoami')),
+  )
+
+  for (const { status, body } of answers) {
+    t.equal(status, 401)
+    t.strictSame({ ...Object(body), requestId: '' }, { ...Object(answers[0]?.body), requestId: '' })
+  }
+  t.match((await operatorOf(running)('GET', '/v1/whoami')).body, {
+    name: 'admin',
+    role: 'admin',
+    fleet: 'demo',
+  })
+})
+
+t.test('what an operator sends is checked', async t => {
+  const running = await startController(t)
+  const operator = operatorOf(running)
+  const names = { dns: ['N1.Example.ORG.'], ip: ['::FFFF:10.0.0.1'] }
+
+  const added = await operator('POST', '/v1/nodes', { name: 'n1', names })
+  t.match(
+    added,
+    {
+      status: 201,
+      body: { node: { names: { dns: ['n1.example.org'], ip: ['10.0.0.1'] }, state: 'pending' } },
+    },
+    'names are normalized',
+  )
+  const cases: readonly (readonly [string, string, unknown, number, string])[] = [
+    ['POST', '/v1/nodes', { name: 'n1', names }, 409, 'already-exists'],
+    ['POST', '/v1/nodes', { name: 'n2', names: { dns: [], ip: [] } }, 400, 'names-missing'],
+    [
+      'POST',
+      '/v1/nodes',
+      { name: 'n2', names: { dns: ['*.example.org'], ip: [] } },
+      400,
+      'name-invalid',
+    ],
+    [
+      'POST',
+      '/v1/nodes',
+      { name: 'n2', names: { dns: ['a\u0000b'], ip: [] } },
+      400,
+      'name-invalid',
+    ],
+    ['POST', '/v1/nodes', { name: 'N2', names }, 400, 'malformed-request'],
+    ['POST', '/v1/nodes', { name: 'n2', names, role: 'x' }, 400, 'malformed-request'],
+    ['POST', '/v1/nodes', '{"name":"n2","constructor":{"prototype":{}}}', 400, 'malformed-request'],
+    ['POST', '/v1/nodes', '{', 400, 'malformed-request'],
+    ['GET', '/v1/nodes?limit=0', undefined, 400, 'malformed-request'],
+    ['GET', '/v1/nodes?limit=1e3', undefined, 400, 'malformed-request'],
+    ['GET', '/v1/nodes?unknown=1', undefined, 400, 'malformed-request'],
+    ['GET', '/v1/nodes/..%2f..%2fetc', undefined, 400, 'malformed-request'],
+    ['GET', '/v1/revisions/1', undefined, 404, 'not-found'],
+    ['GET', '/v1/nowhere', undefined, 404, 'not-found'],
+    ['DELETE', '/v1/nodes/n9', undefined, 404, 'not-found'],
+    ['POST', '/v1/rollouts', { spec: 7 }, 400, 'malformed-request'],
+  ]
+  for (const [method, path, body, status, code] of cases) {
+    const answer = await operator(method, path, body)
+    t.strictSame(
+      [answer.status, codeOf(answer)],
+      [status, code],
+      `${method} ${path} ${JSON.stringify(body)}`,
+    )
+    t.match(answer.body, { requestId: /^[0-9a-f-]{36}$/ })
+    t.notMatch(answer.text, /node_modules|\.ts:\d/, 'nothing of the inside leaves')
+  }
+})
+
+t.test('a route without a policy, or on the wrong listener, does not start', async t => {
+  const declare = (policy: Policy | undefined) => {
+    const app = fastify({ https: {} }).withTypeProvider<ZodTypeProvider>()
+    const never = async () => assert(false, 'nobody calls')
+    enforcePolicies(app, 'operator', {
+      agent: async () =>
+        (await never(), assert(false, '')) ?? { node: '', fingerprint: '', publicKeyDigest: '' },
+      operator: async () => ({ name: '', role: 'viewer' }),
+    })
+    app.get('/x', policy === undefined ? {} : { config: { policy } }, async () => 'x')
+    return app.ready()
+  }
+
+  await t.rejects(async () => declare(undefined), { code: 'route-without-policy' })
+  await t.rejects(async () => declare({ kind: 'agent' }), { code: 'route-without-policy' })
+  await t.resolves(async () => declare({ kind: 'public' }))
+})
+
+t.test('an unknown error says nothing but the id of the request', async t => {
+  const secret = 'secret-in-a-message'
+  for (const error of [
+    new Error(secret),
+    new OperationalError('store-corrupt', secret),
+    secret,
+    undefined,
+  ])
+    t.strictSame(problemOf(error, { id: 'r1' }), {
+      type: 'urn:tlsfleet:problem:internal-error',
+      title: 'Internal Server Error',
+      status: 500,
+      code: 'internal-error',
+      requestId: 'r1',
+    })
+})
