@@ -64,6 +64,8 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
   const read = await ledgerStore.read()
   if (read.damage !== undefined) log.warn({ reason: read.damage }, 'ledger was damaged')
   let ledger = read.value ?? EMPTY_LEDGER
+  // What was staged, by service: the digest of the plan, and the report of it.
+  const staged = new Map<ServiceName, { readonly plan: string; readonly report: ServiceReport }>()
 
   async function updateLedger(change: (ledger: Ledger) => Ledger): Promise<void> {
     const next = change(ledger)
@@ -97,6 +99,10 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
       if (!plan.isInactive && input.mode === 'enforce') await recordLoaded(plan, digest)
       return reportOfPlan(plan)
     }
+    const planned = digestOf(asJson({ digest, changes: plan.changes }))
+    const before = staged.get(tls.service)
+    // Prepared already, and nothing has changed since.
+    if (input.mode === 'stage' && before?.plan === planned) return before.report
     log.info({ service: tls.service, changes: plan.changes.map(change => change.summary), activation: plan.owed.verb }, 'applying')
     const result = await applyService(
       {
@@ -115,7 +121,12 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     )
     await settle(tls.service, result, plan)
     logResult(log, tls.service, result)
-    return reportOfApply(plan, result, await look(false))
+    const after = await look(false)
+    const report = reportOfApply(plan, result, after)
+    if (result.kind === 'staged' && after.kind === 'actionable') {
+      staged.set(tls.service, { plan: digestOf(asJson({ digest, changes: after.changes })), report })
+    } else staged.delete(tls.service)
+    return report
   }
 
   // s11 and s12: what was proven is written down before the journal is forgotten.

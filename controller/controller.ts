@@ -113,7 +113,11 @@ async function start(store: Store, config: ControllerConfig): Promise<Controller
     desiredWakes,
     rolloutWakes,
     authentication: {
-      agent: request => authentication.authenticate(request),
+      async agent(request) {
+        const caller = await authentication.authenticate(request)
+        presence.heard(caller.node)
+        return caller
+      },
       operator: request => authenticateOperator({ store, clock }, request),
     },
     refreshDenied: () => authentication.refreshDenied(),

@@ -14,7 +14,7 @@ export interface LoopOptions {
 }
 
 export interface Loops {
-  wakeRunner(): void
+  readonly wakeRunner: () => void
   /** Resolves when every loop has ended; the context must be closing. */
   stop(): Promise<void>
 }

@@ -1,7 +1,6 @@
 // `run` and `enroll`: wiring of the daemon to its edges.
 
 import { hostname } from 'node:os'
-import { readFile } from 'node:fs/promises'
 import { OperationalError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/log.ts'
 import { generateKey, parsePrivateKey } from '../../shared/pki/keys.ts'
@@ -19,6 +18,7 @@ import { AGENT_VERSION } from '../version.ts'
 import { createWake } from '../wake.ts'
 import { serveControl } from './control.ts'
 import type { Options } from './options.ts'
+import { readInput } from './read-input.ts'
 
 export interface DaemonContext {
   readonly options: Options
@@ -174,7 +174,7 @@ async function tokenOf(options: Options): Promise<string> {
     throw new OperationalError('usage', 'enroll needs --token or --token-file', { hint: 'get a token with "tlsfleet node add"' })
   }
   try {
-    return (await readFile(options.tokenFile === '-' ? '/dev/stdin' : options.tokenFile, 'utf8')).trim()
+    return (await readInput(options.tokenFile)).trim()
   } catch (cause) {
     throw new OperationalError('token-unreadable', `could not read the token from ${options.tokenFile}`, { cause })
   }

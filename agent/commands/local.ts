@@ -1,6 +1,5 @@
 // `plan`, `apply` and `verify`: with --desired in this process, without it by asking the daemon.
 
-import { readFile } from 'node:fs/promises'
 import type { ServiceReport } from '../../shared/contract/report.ts'
 import { SERVICE_NAMES } from '../../shared/contract/service.ts'
 import { OperationalError } from '../../shared/errors.ts'
@@ -10,6 +9,7 @@ import { presentPlan, presentResult } from '../present.ts'
 import { applyOnce, planOnce } from '../standalone.ts'
 import { askAgent, isAgentRunning } from './control.ts'
 import { EXIT, type Options } from './options.ts'
+import { readInput } from './read-input.ts'
 
 export interface LocalContext {
   readonly options: Options
@@ -76,7 +76,7 @@ async function standalone(context: LocalContext) {
   const name = context.options.desired ?? ''
   let text: string
   try {
-    text = await readFile(name === '-' ? '/dev/stdin' : name, 'utf8')
+    text = await readInput(name)
   } catch (cause) {
     throw new OperationalError('desired-file-unreadable', `could not read ${name}`, { cause })
   }

@@ -4,20 +4,13 @@
 // times the call. Only fsync leaves the loop free.
 
 import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync } from 'node:fs'
-import { readdirSync, readlinkSync, readSync, realpathSync, renameSync } from 'node:fs'
-import { rmdirSync, statSync, symlinkSync, unlinkSync } from 'node:fs'
+import { readdirSync, realpathSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { BigIntStats } from 'node:fs'
-import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
-import {
-  FILE_BYTES_MAX,
-  type FileKind,
-  type FileStat,
-  type Files,
-  type Ownership,
-} from '../host.ts'
-import { isMissing, readError, unsafePath, writeError } from './file-errors.ts'
+import { systemErrorCode } from '../../shared/errors.ts'
+import type { Files, Ownership } from '../host.ts'
+import { unsafePath, writeError } from './file-errors.ts'
 import { resolveInside } from './inside-root.ts'
+import { type Locate, listAt, readAt, readLinkAt, statAt } from './read-file.ts'
 import { directoryOf, inParent, openBelow, type SafeDirectory } from './safe-directory.ts'
 import { flush, own, writeNewFile } from './write-file.ts'
 
@@ -34,7 +27,7 @@ export interface FilesOptions {
 export function createFiles({ root }: FilesOptions = {}): Files {
   const base = root === undefined || root === '/' ? '' : realpathSync(root)
   const top = base === '' ? '/' : base
-  const locate = (path: string, followLast: boolean) =>
+  const locate: Locate = (path, followLast) =>
     base === '' ? path : resolveInside(base, path, { followLast })
   const look = (path: string, followLast: boolean) => statAt(path, locate, followLast)
   const within = <T>(
@@ -88,112 +81,6 @@ export function createFiles({ root }: FilesOptions = {}): Files {
         },
         () => undefined,
       ),
-  }
-}
-
-type Locate = (path: string, followLast: boolean) => string | undefined
-
-function statAt(path: string, locate: Locate, followLast: boolean): FileStat | undefined {
-  try {
-    const real = locate(path, followLast)
-    if (real === undefined) return undefined
-    const options = { bigint: true, throwIfNoEntry: false } as const
-    const stat = followLast ? statSync(real, options) : lstatSync(real, options)
-    return stat === undefined ? undefined : describe(stat)
-  } catch (error) {
-    // A ring of symlinks leads to nothing, as a dangling one does.
-    if (isMissing(error) || systemErrorCode(error) === 'ELOOP') return undefined
-    throw readError('look at', path, error)
-  }
-}
-
-function describe(stat: BigIntStats): FileStat {
-  return {
-    kind: kindOf(stat),
-    mode: Number(stat.mode & 0o7777n),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    sizeBytes: Number(stat.size),
-    links: Number(stat.nlink),
-    version: `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`,
-    // mtime can be set by anyone who owns the file; ctime moves with every change, and only then.
-    changedAtMs: Number(stat.ctimeNs / 1_000_000n),
-  }
-}
-
-function kindOf(stat: Pick<BigIntStats, 'isFile' | 'isDirectory' | 'isSymbolicLink'>): FileKind {
-  if (stat.isFile()) return 'file'
-  if (stat.isDirectory()) return 'directory'
-  return stat.isSymbolicLink() ? 'symlink' : 'other'
-}
-
-function readAt(path: string, locate: Locate): Uint8Array | undefined {
-  try {
-    const real = locate(path, true)
-    if (real === undefined) return undefined
-    // Looked at before it is opened: opening a device can have effects.
-    const stat = statSync(real, { throwIfNoEntry: false })
-    if (stat === undefined) return undefined
-    refuseOddFile(stat, path)
-    const fd = openSync(real, O_RDONLY | O_NONBLOCK)
-    try {
-      return readWhole(fd, path)
-    } finally {
-      closeSync(fd)
-    }
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw readError('read', path, error)
-  }
-}
-
-// The size is only a first guess: the file may grow while it is read.
-function readWhole(fd: number, path: string): Uint8Array {
-  const stat = fstatSync(fd)
-  refuseOddFile(stat, path)
-  let buffer = Buffer.allocUnsafe(stat.size + 1)
-  let filled = 0
-  for (;;) {
-    const count = readSync(fd, buffer, filled, buffer.length - filled, null)
-    if (count === 0) return buffer.subarray(0, filled)
-    filled += count
-    if (filled > FILE_BYTES_MAX) throw tooLarge(path, filled)
-    if (filled === buffer.length) buffer = Buffer.concat([buffer], buffer.length * 2)
-  }
-}
-
-function refuseOddFile(stat: { isFile(): boolean; readonly size: number }, path: string): void {
-  if (!stat.isFile())
-    throw new OperationalError('not-a-file', `could not read ${path}: it is no regular file`, {
-      details: { path },
-    })
-  if (stat.size > FILE_BYTES_MAX) throw tooLarge(path, stat.size)
-}
-
-function tooLarge(path: string, sizeBytes: number): OperationalError {
-  return new OperationalError('file-too-large', `could not read ${path}: it is too large`, {
-    details: { path, sizeBytes, bytesMax: FILE_BYTES_MAX },
-  })
-}
-
-function readLinkAt(path: string, locate: Locate): string | undefined {
-  try {
-    const real = locate(path, false)
-    return real === undefined ? undefined : readlinkSync(real)
-  } catch (error) {
-    // EINVAL: it is there and is no symlink.
-    if (isMissing(error) || systemErrorCode(error) === 'EINVAL') return undefined
-    throw readError('read the link', path, error)
-  }
-}
-
-function listAt(path: string, locate: Locate): readonly string[] {
-  try {
-    const real = locate(path, true)
-    return real === undefined ? [] : readdirSync(real).toSorted()
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return []
-    throw readError('list', path, error)
   }
 }
 

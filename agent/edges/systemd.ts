@@ -76,7 +76,7 @@ function createShow(systemctl: Systemctl) {
       if (/not loaded|not found|could not be found/.test(result.stderr)) return undefined
       throw unreachableManager(['show', unit], { stderr: firstLine(result.stderr) })
     }
-    const now = { wallMs: Date.now(), monotonicMs: Number(process.hrtime.bigint() / 1_000_000n) }
+    const now = { wallMs: Date.now(), monotonicMs: Number(process.hrtime.bigint()) / 1e6 }
     return unitStateOf(unit, parseProperties(result.stdout), now)
   }
 }

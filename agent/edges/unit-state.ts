@@ -91,10 +91,11 @@ function activeStateOf(text: string): UnitState['activeState'] {
 
 /**
  * `Sun 2026-11-22 10:56:49.074781 UTC`, the wall clock of the moment of the start, which is what the
- * times of files compare with. Without UTC (before systemd 248) it is counted back from now.
+ * times of files compare with. Where systemctl cannot print that (before systemd 248: whole seconds,
+ * local time), it is counted back from now; a second too early would make inputs look newer.
  */
 function startOf(wall: string, monotonicUs: string, now: Now): number | undefined {
-  const parts = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) UTC$/.exec(wall)
+  const parts = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d+) UTC$/.exec(wall)
   if (parts !== null) {
     const atMs = Date.parse(`${parts[1]}T${parts[2]}Z`)
     if (!Number.isNaN(atMs)) return atMs

@@ -16,7 +16,10 @@ export type KeyMatch = 'exact' | 'case-insensitive' | 'flat'
 export interface ConfigEdit {
   /** Keys from the top; a number picks an item of a list. */
   readonly path: ConfigPath
-  /** `undefined` removes the key. */
+  /**
+   * `undefined` removes the key. Removing an item of a list moves the items behind it up, so such an
+   * edit is the only one that may not be repeated.
+   */
   readonly value: ConfigValue | undefined
 }
 

@@ -17,6 +17,7 @@ import {
   RolloutView,
   type SpecBody,
   TokenAnswer,
+  TrustView,
   WhoAmI,
 } from '../../shared/contract/operator-api.ts'
 import { parser } from '../../shared/contract/schema.ts'
@@ -119,6 +120,14 @@ export function createClient(context: Context, signal: AbortSignal) {
         body,
         answer: RolloutView,
         document,
+      }),
+
+    trust: () =>
+      call({
+        attempt: 'get the trust bundle',
+        method: 'GET',
+        path: OPERATOR_ROUTES.trust,
+        answer: TrustView,
       }),
 
     rollouts: () =>

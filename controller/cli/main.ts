@@ -174,6 +174,11 @@ function addChange(program: Command, act: Act): void {
       act(async session => (await import('./commands/apply.ts')).apply(session, options)),
     )
   program
+    .command('trust')
+    .description('the CA certificates that clients of the services must trust, as PEM')
+    .action(() => act(async session => (await import('./commands/trust.ts')).trust(session)))
+
+  program
     .command('status')
     .description('the fleet: nodes, services, served certificates')
     .addOption(labelFilter())

@@ -82,7 +82,10 @@ function checkTransactions(check: Check): void {
     await store.close()
 
     await last
-    await t.rejects(store.transaction(tx => tx.settings.get('fleet')), { code: 'store-closed' })
+    await t.rejects(
+      store.transaction(tx => tx.settings.get('fleet')),
+      { code: 'store-closed' },
+    )
   })
 }
 
@@ -97,7 +100,14 @@ function checkSmallTables(check: Check): void {
       createdAtMs: T0,
     } as const
     const credential = (id: string, expiresAtMs: number | undefined) =>
-      ({ id, name: 'ada', role: 'admin', secretHash: sha256(id), createdAtMs: T0, expiresAtMs }) as const
+      ({
+        id,
+        name: 'ada',
+        role: 'admin',
+        secretHash: sha256(id),
+        createdAtMs: T0,
+        expiresAtMs,
+      }) as const
 
     await store.transaction(async tx => {
       t.equal(await tx.settings.get('fleet'), undefined)
@@ -122,22 +132,31 @@ function checkSmallTables(check: Check): void {
     })
   })
 
-  check('a lease is one per group and node, and changes with the generation only', async (t, store) => {
-    const lease = { group: 'raft', node: 'a', purpose: 'rollout', generation: 3, takenAtMs: T0 } as const
+  check(
+    'a lease is one per group and node, and changes with the generation only',
+    async (t, store) => {
+      const lease = {
+        group: 'raft',
+        node: 'a',
+        purpose: 'rollout',
+        generation: 3,
+        takenAtMs: T0,
+      } as const
 
-    await store.transaction(async tx => {
-      await tx.leases.take(lease)
-      await tx.leases.take({ ...lease, takenAtMs: T0 + 5 })
-      await tx.leases.take({ ...lease, node: 'b' })
-      await tx.leases.take({ ...lease, group: 'other' })
-      t.same(await tx.leases.list('raft'), [lease, { ...lease, node: 'b' }])
-      await tx.leases.take({ ...lease, generation: 4, takenAtMs: T0 + 9 })
-      await tx.leases.release('raft', 'b')
-      await tx.leases.release('raft', 'b')
-      t.same(await tx.leases.list('raft'), [{ ...lease, generation: 4, takenAtMs: T0 + 9 }])
-      t.same(await tx.leases.list('none'), [])
-    })
-  })
+      await store.transaction(async tx => {
+        await tx.leases.take(lease)
+        await tx.leases.take({ ...lease, takenAtMs: T0 + 5 })
+        await tx.leases.take({ ...lease, node: 'b' })
+        await tx.leases.take({ ...lease, group: 'other' })
+        t.same(await tx.leases.list('raft'), [lease, { ...lease, node: 'b' }])
+        await tx.leases.take({ ...lease, generation: 4, takenAtMs: T0 + 9 })
+        await tx.leases.release('raft', 'b')
+        await tx.leases.release('raft', 'b')
+        t.same(await tx.leases.list('raft'), [{ ...lease, generation: 4, takenAtMs: T0 + 9 }])
+        t.same(await tx.leases.list('none'), [])
+      })
+    },
+  )
 }
 
 function checkNodes(check: Check): void {
@@ -151,99 +170,124 @@ function checkNodes(check: Check): void {
     })
 
     await store.transaction(async tx => {
-      t.same(await tx.nodes.get('a'), { ...sampleNode('a'), enrolledAtMs: T0 + 1, seenAtMs: T0 + 2 })
+      t.same(await tx.nodes.get('a'), {
+        ...sampleNode('a'),
+        enrolledAtMs: T0 + 1,
+        seenAtMs: T0 + 2,
+      })
       t.same(await tx.nodes.get('c'), sampleNode('c'))
       const first = await tx.nodes.list({ limit: 2 })
-      t.same(first.map(node => node.name), ['a', 'b'])
+      t.same(
+        first.map(node => node.name),
+        ['a', 'b'],
+      )
       const second = await tx.nodes.list({ after: 'b', limit: 5 })
-      t.same(second.map(node => node.name), ['c', 'd'])
+      t.same(
+        second.map(node => node.name),
+        ['c', 'd'],
+      )
     })
   })
 
-  check('removing a node takes all that is its own, denies its identities, keeps its generation', async (t, store) => {
-    const state = sealDesiredState({
-      node: 'a',
-      generation: 7,
-      mode: 'enforce',
-      permit: false,
-      content: sampleContent('a'),
-    })
-    await store.transaction(async tx => {
-      await tx.nodes.insert(sampleNode('a'))
-      await tx.tokens.insert(sampleToken('t1', 'a'))
-      await tx.identities.insert(sampleIdentity('1', 'a', 'key'))
-      await tx.desired.put({ state, revision: 1 })
-      await tx.reports.put({ node: 'a', report: sampleReport(), receivedAtMs: T0 })
-      await tx.leaves.insert(sampleLeaf('1', 'a', 'leaf-key'))
-    })
+  check(
+    'removing a node takes all that is its own, denies its identities, keeps its generation',
+    async (t, store) => {
+      const state = sealDesiredState({
+        node: 'a',
+        generation: 7,
+        mode: 'enforce',
+        permit: false,
+        content: sampleContent('a'),
+      })
+      await store.transaction(async tx => {
+        await tx.nodes.insert(sampleNode('a'))
+        await tx.tokens.insert(sampleToken('t1', 'a'))
+        await tx.identities.insert(sampleIdentity('1', 'a', 'key'))
+        await tx.desired.put({ state, revision: 1 })
+        await tx.reports.put({ node: 'a', report: sampleReport(), receivedAtMs: T0 })
+        await tx.leaves.insert(sampleLeaf('1', 'a', 'leaf-key'))
+      })
 
-    await store.transaction(async tx => {
-      t.equal(await tx.nodes.remove('a', T0 + 5), true)
-      t.equal(await tx.nodes.remove('a', T0 + 6), false)
-    })
+      await store.transaction(async tx => {
+        t.equal(await tx.nodes.remove('a', T0 + 5), true)
+        t.equal(await tx.nodes.remove('a', T0 + 6), false)
+      })
 
-    await store.transaction(async tx => {
-      t.equal(await tx.nodes.get('a'), undefined)
-      t.equal(await tx.tokens.get('t1'), undefined)
-      t.equal(await tx.desired.get('a'), undefined)
-      t.equal(await tx.desired.published('a', state.contentDigest), undefined)
-      t.equal(await tx.reports.get('a'), undefined)
-      t.same(await tx.leaves.listByNode('a'), [])
-      t.same(await tx.identities.denied(T0), [sha256('1')])
-      t.equal((await tx.identities.get(sha256('1')))?.deniedAtMs, T0 + 5)
-      t.equal(await tx.desired.highestGeneration('a'), 7)
+      await store.transaction(async tx => {
+        t.equal(await tx.nodes.get('a'), undefined)
+        t.equal(await tx.tokens.get('t1'), undefined)
+        t.equal(await tx.desired.get('a'), undefined)
+        t.equal(await tx.desired.published('a', state.contentDigest), undefined)
+        t.equal(await tx.reports.get('a'), undefined)
+        t.same(await tx.leaves.listByNode('a'), [])
+        t.same(await tx.identities.denied(T0), [sha256('1')])
+        t.equal((await tx.identities.get(sha256('1')))?.deniedAtMs, T0 + 5)
+        t.equal(await tx.desired.highestGeneration('a'), 7)
 
-      await tx.nodes.insert(sampleNode('a'))
-      await t.rejects(tx.desired.put({ state, revision: 1 }), { code: 'generation-conflict' })
-    })
-  })
+        await tx.nodes.insert(sampleNode('a'))
+        await t.rejects(tx.desired.put({ state, revision: 1 }), { code: 'generation-conflict' })
+      })
+    },
+  )
 }
 
 function checkEnrolment(check: Check): void {
-  check('of a thousand keys that redeem a token at once, exactly one wins, and may come again', async (t, store) => {
-    await store.transaction(async tx => {
-      await tx.nodes.insert(sampleNode('a'))
-      await tx.tokens.insert(sampleToken('t1', 'a'))
-      await t.rejects(tx.tokens.insert(sampleToken('t1', 'a')), { code: 'already-exists' })
-      await t.rejects(tx.tokens.insert(sampleToken('t2', 'nobody')), { code: 'not-found' })
-    })
-    const keys = Array.from({ length: 1_000 }, (_, index) => sha256(`key ${index}`))
+  check(
+    'of a thousand keys that redeem a token at once, exactly one wins, and may come again',
+    async (t, store) => {
+      await store.transaction(async tx => {
+        await tx.nodes.insert(sampleNode('a'))
+        await tx.tokens.insert(sampleToken('t1', 'a'))
+        await t.rejects(tx.tokens.insert(sampleToken('t1', 'a')), { code: 'already-exists' })
+        await t.rejects(tx.tokens.insert(sampleToken('t2', 'nobody')), { code: 'not-found' })
+      })
+      const keys = Array.from({ length: 1_000 }, (_, index) => sha256(`key ${index}`))
 
-    const won = await Promise.all(
-      keys.map(key => store.transaction(tx => tx.tokens.redeem('t1', key))),
-    )
+      const won = await Promise.all(
+        keys.map(key => store.transaction(tx => tx.tokens.redeem('t1', key))),
+      )
 
-    t.equal(won.filter(Boolean).length, 1)
-    const winner = keys[won.indexOf(true)] ?? ''
-    await store.transaction(async tx => {
-      t.equal((await tx.tokens.get('t1'))?.redeemedBy, winner)
-      t.equal(await tx.tokens.redeem('t1', winner), true)
-      t.equal(await tx.tokens.redeem('t1', sha256('late')), false)
-      t.equal(await tx.tokens.redeem('none', winner), false)
-    })
-  })
+      t.equal(won.filter(Boolean).length, 1)
+      const winner = keys[won.indexOf(true)] ?? ''
+      await store.transaction(async tx => {
+        t.equal((await tx.tokens.get('t1'))?.redeemedBy, winner)
+        t.equal(await tx.tokens.redeem('t1', winner), true)
+        t.equal(await tx.tokens.redeem('t1', sha256('late')), false)
+        t.equal(await tx.tokens.redeem('none', winner), false)
+      })
+    },
+  )
 
-  check('identities are found by key, the newest first, and denied until they end', async (t, store) => {
-    await store.transaction(async tx => {
-      await tx.identities.insert(sampleIdentity('1', 'a', 'k', { issuedAtMs: T0, notAfterMs: T0 + 10 }))
-      await tx.identities.insert(sampleIdentity('2', 'a', 'k', { issuedAtMs: T0 + 1, notAfterMs: T0 + 20 }))
-      await tx.identities.insert(sampleIdentity('3', 'b', 'other'))
-      await t.rejects(tx.identities.insert(sampleIdentity('3', 'b', 'x')), { code: 'already-exists' })
+  check(
+    'identities are found by key, the newest first, and denied until they end',
+    async (t, store) => {
+      await store.transaction(async tx => {
+        await tx.identities.insert(
+          sampleIdentity('1', 'a', 'k', { issuedAtMs: T0, notAfterMs: T0 + 10 }),
+        )
+        await tx.identities.insert(
+          sampleIdentity('2', 'a', 'k', { issuedAtMs: T0 + 1, notAfterMs: T0 + 20 }),
+        )
+        await tx.identities.insert(sampleIdentity('3', 'b', 'other'))
+        await t.rejects(tx.identities.insert(sampleIdentity('3', 'b', 'x')), {
+          code: 'already-exists',
+        })
 
-      t.equal((await tx.identities.findByKey('a', sha256('k')))?.fingerprint, sha256('2'))
-      t.equal(await tx.identities.findByKey('b', sha256('k')), undefined)
-      t.equal(await tx.identities.keyUsedByOther('a', sha256('k')), false)
-      t.equal(await tx.identities.keyUsedByOther('b', sha256('k')), true)
+        t.equal((await tx.identities.findByKey('a', sha256('k')))?.fingerprint, sha256('2'))
+        t.equal(await tx.identities.findByKey('b', sha256('k')), undefined)
+        t.equal(await tx.identities.keyUsedByOther('a', sha256('k')), false)
+        t.equal(await tx.identities.keyUsedByOther('b', sha256('k')), true)
 
-      t.same(await tx.identities.denied(T0), [])
-      await tx.identities.deny('a', T0 + 3)
-      await tx.identities.deny('a', T0 + 4)
-      t.same(await tx.identities.denied(T0 + 5), [sha256('1'), sha256('2')])
-      t.same(await tx.identities.denied(T0 + 20), [sha256('2')])
-      t.same(await tx.identities.denied(T0 + 21), [])
-      t.equal((await tx.identities.get(sha256('1')))?.deniedAtMs, T0 + 3)
-    })
-  })
+        t.same(await tx.identities.denied(T0), [])
+        await tx.identities.deny('a', T0 + 3)
+        await tx.identities.deny('a', T0 + 4)
+        t.same(await tx.identities.denied(T0 + 5), [sha256('1'), sha256('2')])
+        t.same(await tx.identities.denied(T0 + 20), [sha256('2')])
+        t.same(await tx.identities.denied(T0 + 21), [])
+        t.equal((await tx.identities.get(sha256('1')))?.deniedAtMs, T0 + 3)
+      })
+    },
+  )
 }
 
 function checkRevisions(check: Check): void {
@@ -267,47 +311,56 @@ function checkRevisions(check: Check): void {
       t.equal((await tx.revisions.get(1))?.text, 'one')
       t.equal(await tx.revisions.get(9), undefined)
       const newest = await tx.revisions.list({ limit: 2 })
-      t.same(newest.map(revision => revision.number), [4, 3])
+      t.same(
+        newest.map(revision => revision.number),
+        [4, 3],
+      )
       const older = await tx.revisions.list({ before: 3, limit: 9 })
-      t.same(older.map(revision => revision.number), [2, 1])
+      t.same(
+        older.map(revision => revision.number),
+        [2, 1],
+      )
     })
   })
 }
 
 function checkDesired(check: Check): void {
-  check('a desired state needs a generation above every one before, and comes back sealed', async (t, store) => {
-    const sealed = (generation: number, variant: number) =>
-      sealDesiredState({
-        node: 'a',
-        generation,
-        mode: 'stage',
-        permit: true,
-        content: sampleContent('a', variant),
+  check(
+    'a desired state needs a generation above every one before, and comes back sealed',
+    async (t, store) => {
+      const sealed = (generation: number, variant: number) =>
+        sealDesiredState({
+          node: 'a',
+          generation,
+          mode: 'stage',
+          permit: true,
+          content: sampleContent('a', variant),
+        })
+      await store.transaction(tx => tx.nodes.insert(sampleNode('a')))
+
+      await store.transaction(async tx => {
+        t.equal(await tx.desired.highestGeneration('a'), 0)
+        t.equal(await tx.desired.get('a'), undefined)
+        await tx.desired.put({ state: sealed(2, 1), revision: undefined })
+        for (const generation of [1, 2]) {
+          const put = tx.desired.put({ state: sealed(generation, 2), revision: 2 })
+          await t.rejects(put, { code: 'generation-conflict' })
+        }
+        t.same(await tx.desired.get('a'), { state: sealed(2, 1), revision: undefined })
+        await tx.desired.put({ state: sealed(5, 2), revision: 2 })
       })
-    await store.transaction(tx => tx.nodes.insert(sampleNode('a')))
 
-    await store.transaction(async tx => {
-      t.equal(await tx.desired.highestGeneration('a'), 0)
-      t.equal(await tx.desired.get('a'), undefined)
-      await tx.desired.put({ state: sealed(2, 1), revision: undefined })
-      for (const generation of [1, 2]) {
-        const put = tx.desired.put({ state: sealed(generation, 2), revision: 2 })
-        await t.rejects(put, { code: 'generation-conflict' })
-      }
-      t.same(await tx.desired.get('a'), { state: sealed(2, 1), revision: undefined })
-      await tx.desired.put({ state: sealed(5, 2), revision: 2 })
-    })
-
-    await store.transaction(async tx => {
-      t.same(await tx.desired.get('a'), { state: sealed(5, 2), revision: 2 })
-      t.equal(await tx.desired.highestGeneration('a'), 5)
-      const old = await tx.desired.published('a', sealed(2, 1).contentDigest)
-      t.same(old, { content: sampleContent('a', 1), revision: undefined })
-      t.equal(await tx.desired.published('b', sealed(2, 1).contentDigest), undefined)
-      const stranger = sealDesiredState({ ...sealed(1, 1), node: 'nobody' })
-      await t.rejects(tx.desired.put({ state: stranger, revision: 1 }), { code: 'not-found' })
-    })
-  })
+      await store.transaction(async tx => {
+        t.same(await tx.desired.get('a'), { state: sealed(5, 2), revision: 2 })
+        t.equal(await tx.desired.highestGeneration('a'), 5)
+        const old = await tx.desired.published('a', sealed(2, 1).contentDigest)
+        t.same(old, { content: sampleContent('a', 1), revision: undefined })
+        t.equal(await tx.desired.published('b', sealed(2, 1).contentDigest), undefined)
+        const stranger = sealDesiredState({ ...sealed(1, 1), node: 'nobody' })
+        await t.rejects(tx.desired.put({ state: stranger, revision: 1 }), { code: 'not-found' })
+      })
+    },
+  )
 }
 
 function checkReportsAndLeaves(check: Check): void {
@@ -402,111 +455,133 @@ function checkRollouts(check: Check): void {
     })
   })
 
-  check('of two that append to the same version one wins, and the other learns that it may try again', async (t, store) => {
-    await addNodes(store)
-    await store.transaction(tx =>
-      tx.rollouts.insert({ id: 'r1', plan: samplePlan(['a']), events: [planned], atMs: T0 }),
-    )
-    const append = () => store.transaction(tx => tx.rollouts.append('r1', 1, [started], T0))
-
-    const results = await Promise.allSettled([append(), append(), append()])
-
-    t.same(results.map(result => result.status), ['fulfilled', 'rejected', 'rejected'])
-    await t.rejects(append(), { code: 'version-conflict', retryable: true })
-    const unknown = store.transaction(tx => tx.rollouts.append('none', 0, [started], T0))
-    await t.rejects(unknown, { code: 'not-found' })
-    const illegal = store.transaction(tx => tx.rollouts.append('r1', 2, [started], T0))
-    await t.rejects(illegal, { name: 'IllegalTransition' })
-    await store.transaction(async tx => {
-      t.equal((await tx.rollouts.get('r1'))?.version, 2)
-      t.equal((await tx.rollouts.events('r1', { after: 0, limit: 9 })).length, 2)
-    })
-  })
-
-  check('a node is in one active rollout at a time; ended ones free their nodes', async (t, store) => {
-    await addNodes(store)
-    const insert = (id: string, names: readonly string[]) =>
-      store.transaction(tx =>
-        tx.rollouts.insert({ id, plan: samplePlan(names), events: [planned], atMs: T0 }),
+  check(
+    'of two that append to the same version one wins, and the other learns that it may try again',
+    async (t, store) => {
+      await addNodes(store)
+      await store.transaction(tx =>
+        tx.rollouts.insert({ id: 'r1', plan: samplePlan(['a']), events: [planned], atMs: T0 }),
       )
-    await insert('r1', ['a', 'b'])
-    await t.rejects(insert('r2', ['c', 'b']), { code: 'overlapping-rollout' })
-    await insert('r3', ['c'])
-    const reason = { code: 'operator', message: 'not today' }
+      const append = () => store.transaction(tx => tx.rollouts.append('r1', 1, [started], T0))
 
-    await store.transaction(tx =>
-      tx.rollouts.append(
-        'r1',
-        1,
-        [
-          { kind: 'draining', toward: 'aborted', reason, atMs: T0 },
-          { kind: 'ended', status: 'aborted', atMs: T0 },
-        ],
-        T0,
-      ),
-    )
-    await insert('r4', ['b', 'a'])
+      const results = await Promise.allSettled([append(), append(), append()])
 
-    await store.transaction(async tx => {
-      const ids = async (list: Promise<readonly { readonly id: string }[]>) =>
-        (await list).map(rollout => rollout.id)
-      t.same(await ids(tx.rollouts.active()), ['r3', 'r4'])
-      t.same(await ids(tx.rollouts.list({ limit: 9 })), ['r4', 'r3', 'r1'])
-      t.same(await ids(tx.rollouts.list({ limit: 1 })), ['r4'])
-      t.same((await tx.rollouts.get('r1'))?.reason, reason)
-    })
-  })
+      t.same(
+        results.map(result => result.status),
+        ['fulfilled', 'rejected', 'rejected'],
+      )
+      await t.rejects(append(), { code: 'version-conflict', retryable: true })
+      const unknown = store.transaction(tx => tx.rollouts.append('none', 0, [started], T0))
+      await t.rejects(unknown, { code: 'not-found' })
+      const illegal = store.transaction(tx => tx.rollouts.append('r1', 2, [started], T0))
+      await t.rejects(illegal, { name: 'IllegalTransition' })
+      await store.transaction(async tx => {
+        t.equal((await tx.rollouts.get('r1'))?.version, 2)
+        t.equal((await tx.rollouts.events('r1', { after: 0, limit: 9 })).length, 2)
+      })
+    },
+  )
 
-  check('the members of a rollout are its nodes that are in the fleet, with what is known of them', async (t, store) => {
-    await addNodes(store)
-    const state = sealDesiredState({
-      node: 'b',
-      generation: 4,
-      mode: 'enforce',
-      permit: true,
-      content: sampleContent('b'),
-    })
-    const report = sampleReport({ generation: 4, digest: state.digest, outcome: 'changed', activations: 1 })
-    await store.transaction(async tx => {
-      await tx.desired.put({ state, revision: 1 })
-      await tx.reports.put({ node: 'b', report, receivedAtMs: T0 + 3 })
-      await tx.nodes.setEnrolled('b', T0 + 1)
-      await tx.nodes.setSeen(['b'], T0 + 2)
-      await tx.rollouts.insert({ id: 'r1', plan: samplePlan(['c', 'b', 'a']), events: [planned], atMs: T0 })
-      await tx.nodes.remove('a', T0)
+  check(
+    'a node is in one active rollout at a time; ended ones free their nodes',
+    async (t, store) => {
+      await addNodes(store)
+      const insert = (id: string, names: readonly string[]) =>
+        store.transaction(tx =>
+          tx.rollouts.insert({ id, plan: samplePlan(names), events: [planned], atMs: T0 }),
+        )
+      await insert('r1', ['a', 'b'])
+      await t.rejects(insert('r2', ['c', 'b']), { code: 'overlapping-rollout' })
+      await insert('r3', ['c'])
+      const reason = { code: 'operator', message: 'not today' }
 
-      t.same(await tx.rollouts.members('r1'), [
-        {
-          node: 'c',
-          enrolledAtMs: undefined,
-          seenAtMs: undefined,
-          desired: undefined,
-          highestGeneration: 0,
-          report: undefined,
-        },
-        {
-          node: 'b',
-          enrolledAtMs: T0 + 1,
-          seenAtMs: T0 + 2,
-          desired: { generation: 4, digest: state.digest, contentDigest: state.contentDigest },
-          highestGeneration: 4,
-          report: {
-            receivedAtMs: T0 + 3,
-            observedGeneration: 4,
-            observedDigest: state.digest,
-            services: [
-              {
-                service: 'prometheus',
-                outcome: 'changed',
-                reason: { code: 'changed', message: 'the service is changed' },
-                activations: 1,
-              },
-            ],
+      await store.transaction(tx =>
+        tx.rollouts.append(
+          'r1',
+          1,
+          [
+            { kind: 'draining', toward: 'aborted', reason, atMs: T0 },
+            { kind: 'ended', status: 'aborted', atMs: T0 },
+          ],
+          T0,
+        ),
+      )
+      await insert('r4', ['b', 'a'])
+
+      await store.transaction(async tx => {
+        const ids = async (list: Promise<readonly { readonly id: string }[]>) =>
+          (await list).map(rollout => rollout.id)
+        t.same(await ids(tx.rollouts.active()), ['r3', 'r4'])
+        t.same(await ids(tx.rollouts.list({ limit: 9 })), ['r4', 'r3', 'r1'])
+        t.same(await ids(tx.rollouts.list({ limit: 1 })), ['r4'])
+        t.same((await tx.rollouts.get('r1'))?.reason, reason)
+      })
+    },
+  )
+
+  check(
+    'the members of a rollout are its nodes that are in the fleet, with what is known of them',
+    async (t, store) => {
+      await addNodes(store)
+      const state = sealDesiredState({
+        node: 'b',
+        generation: 4,
+        mode: 'enforce',
+        permit: true,
+        content: sampleContent('b'),
+      })
+      const report = sampleReport({
+        generation: 4,
+        digest: state.digest,
+        outcome: 'changed',
+        activations: 1,
+      })
+      await store.transaction(async tx => {
+        await tx.desired.put({ state, revision: 1 })
+        await tx.reports.put({ node: 'b', report, receivedAtMs: T0 + 3 })
+        await tx.nodes.setEnrolled('b', T0 + 1)
+        await tx.nodes.setSeen(['b'], T0 + 2)
+        await tx.rollouts.insert({
+          id: 'r1',
+          plan: samplePlan(['c', 'b', 'a']),
+          events: [planned],
+          atMs: T0,
+        })
+        await tx.nodes.remove('a', T0)
+
+        t.same(await tx.rollouts.members('r1'), [
+          {
+            node: 'c',
+            enrolledAtMs: undefined,
+            seenAtMs: undefined,
+            desired: undefined,
+            highestGeneration: 0,
+            report: undefined,
           },
-        },
-      ])
-    })
-  })
+          {
+            node: 'b',
+            enrolledAtMs: T0 + 1,
+            seenAtMs: T0 + 2,
+            desired: { generation: 4, digest: state.digest, contentDigest: state.contentDigest },
+            highestGeneration: 4,
+            report: {
+              receivedAtMs: T0 + 3,
+              observedGeneration: 4,
+              observedDigest: state.digest,
+              services: [
+                {
+                  service: 'prometheus',
+                  outcome: 'changed',
+                  reason: { code: 'changed', message: 'the service is changed' },
+                  activations: 1,
+                },
+              ],
+            },
+          },
+        ])
+      })
+    },
+  )
 }
 
 function checkAudit(check: Check): void {
@@ -515,7 +590,10 @@ function checkAudit(check: Check): void {
     await store.transaction(async tx => {
       await tx.nodes.insert(sampleNode('a'))
       await tx.audit.append({ atMs: T0, actor: 'ada', action: 'node-add', subject: 'a', reason })
-      const events = [{ kind: 'planned', atMs: T0 } as const, { kind: 'started', atMs: T0 } as const]
+      const events = [
+        { kind: 'planned', atMs: T0 } as const,
+        { kind: 'started', atMs: T0 } as const,
+      ]
       await tx.rollouts.insert({ id: 'r1', plan: samplePlan(['a']), events, atMs: T0 + 1 })
       const assigned = { kind: 'node-assigned', node: 'a', generation: 1, atMs: T0 } as const
       await tx.rollouts.append('r1', 2, [assigned], T0 + 2)
@@ -527,9 +605,30 @@ function checkAudit(check: Check): void {
       records.map(({ hash, ...rest }) => rest),
       [
         { sequence: 1, atMs: T0, actor: 'ada', action: 'node-add', subject: 'a', reason },
-        { sequence: 2, atMs: T0 + 1, actor: 'ada', action: 'rollout-planned', subject: 'r1', reason: undefined },
-        { sequence: 3, atMs: T0 + 1, actor: 'controller', action: 'rollout-started', subject: 'r1', reason: undefined },
-        { sequence: 4, atMs: T0 + 2, actor: 'controller', action: 'rollout-node-assigned', subject: 'r1/a', reason: undefined },
+        {
+          sequence: 2,
+          atMs: T0 + 1,
+          actor: 'ada',
+          action: 'rollout-planned',
+          subject: 'r1',
+          reason: undefined,
+        },
+        {
+          sequence: 3,
+          atMs: T0 + 1,
+          actor: 'controller',
+          action: 'rollout-started',
+          subject: 'r1',
+          reason: undefined,
+        },
+        {
+          sequence: 4,
+          atMs: T0 + 2,
+          actor: 'controller',
+          action: 'rollout-node-assigned',
+          subject: 'r1/a',
+          reason: undefined,
+        },
       ],
     )
     t.same(verifyAudit(records), { kind: 'intact' })

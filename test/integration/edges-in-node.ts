@@ -29,6 +29,8 @@ async function answer([question = '', unit = '', ...rest]: readonly string[]): P
       return host.commands.run(rest, { timeoutMs: 500, ...(await serviceOption(unit)) })
     case 'accounts':
       return { user: await host.accounts.user(unit), group: await host.accounts.group(unit) }
+    case 'handshake':
+      return host.network.handshake(JSON.parse(unit))
     case 'daemon':
       return runDaemon()
     default:

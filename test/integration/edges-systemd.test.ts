@@ -180,6 +180,62 @@ ProtectSystem=strict\nReadWritePaths=/var/lib/influxdb -/nowhere "/opt/odd dir"\
     )
   })
 
+  await t.test('listeners written in Go are seen as they are', async t => {
+    const ca = createTestCa()
+    const server = ca.issue({ profile: serverProfile(['n1']) })
+    const client = ca.issue({ profile: { kind: 'client', uris: ['spiffe://f/node/n1'] } })
+    const directory = '/etc/prometheus/mtls'
+    await lab.writeFile('n1', `${directory}/tls.pem`, server.certificatePem)
+    await lab.writeFile('n1', `${directory}/tls.key`, server.keyPem)
+    await lab.writeFile('n1', `${directory}/ca.pem`, ca.certificatePem)
+    await lab.writeFile(
+      'n1',
+      `${directory}/web.yml`,
+      `tls_server_config:\n  cert_file: tls.pem\n  key_file: tls.key\n  client_ca_file: ca.pem\n  client_auth_type: RequireAndVerifyClientCert\n`,
+    )
+    const args = `ARGS="--web.config.file=${directory}/web.yml"\n`
+    await lab.writeFile('n1', '/etc/default/prometheus', args)
+    await lab.output('n1', ['systemctl', 'restart', 'prometheus'])
+    const target = {
+      host: '127.0.0.1',
+      serverName: 'n1',
+      trust: [ca.certificatePem],
+      timeoutMs: 5_000,
+    }
+    const prometheus = { ...target, port: 9090 }
+    const clientCertificate = { chainPem: client.certificatePem, keyPem: client.keyPem }
+    const httpGet = '/-/healthy'
+    const questions = [
+      { ...prometheus, clientCertificate, httpGet },
+      { ...prometheus, clientCertificate },
+      { ...prometheus, httpGet },
+      prometheus,
+      { ...prometheus, clientCertificate, httpGet, serverName: 'n2' },
+      { ...target, port: 8086, httpGet: '/ping' },
+      { ...target, port: 8088 },
+    ].map(question => ['handshake', JSON.stringify(question)])
+
+    const answers = await until(
+      async () => {
+        const all = await askAll(...questions)
+        return JSON.stringify(all).includes('connection-refused') ? undefined : all
+      },
+      { what: 'prometheus listens' },
+    )
+
+    t.match(answers, [
+      { value: { kind: 'tls', protocol: 'TLSv1.3', http: { status: 200 } } },
+      { value: { kind: 'tls' } },
+      { value: { kind: 'unreachable', reason: { code: 'tls-alert' } } },
+      { value: { kind: 'tls' } },
+      { value: { kind: 'tls', untrusted: { code: 'certificate-name-mismatch' } } },
+      { value: { kind: 'plaintext', http: { status: 204 } } },
+      // InfluxDB's own protocol for backups, which hangs up on everything else.
+      { value: { kind: 'unreachable', reason: { code: 'connection-reset' } } },
+    ])
+    t.notMatch(answers, [{ value: { untrusted: Object } }])
+  })
+
   await t.test('accounts come from the files of the node', async t => {
     const uid = Number(await lab.output('n1', ['id', '-u', 'prometheus']))
     const gid = Number(await lab.output('n1', ['id', '-g', 'prometheus']))

@@ -45,7 +45,8 @@ export function randomFrom(seed: number): Random {
   }
 }
 
-const KINDS = ['good', 'good', 'good', 'idle', 'refusing', 'late-refusing', 'restoring', 'breaking', 'stopped'] as const
+const GOOD_KINDS = ['good', 'good', 'good', 'good', 'good', 'good', 'idle', 'stopped'] as const
+const BAD_KINDS = ['refusing', 'late-refusing', 'restoring', 'breaking'] as const
 
 interface Document {
   readonly generation: number
@@ -60,12 +61,14 @@ type Telling = Pick<ReportExcerpt, 'observedGeneration' | 'observedDigest' | 'se
 
 interface SimulatedNode {
   readonly name: string
-  kind: (typeof KINDS)[number]
+  kind: (typeof GOOD_KINDS)[number] | (typeof BAD_KINDS)[number]
   isOnline: boolean
   isRemoved: boolean
   heardAtMs: number
   /** Generation of the document that is being switched to: the node is disturbed. */
   switching: number | undefined
+  /** What its services run on, whatever anybody believes. */
+  actual: 'old' | 'new' | 'broken'
   document: Document | undefined
   desired: Document | undefined
   highest: number
@@ -79,6 +82,8 @@ export class Violation extends Error {
 }
 
 export interface World {
+  /** Goes on in order until all nodes that are there have staged. */
+  stage(): void
   /** One random thing happens. */
   act(): void
   /** Everything that can come back does, and all goes on in order until the rollout ends. */
@@ -86,17 +91,21 @@ export interface World {
   /** What must hold when all is over. */
   checkEnd(): void
   readonly rollout: () => Rollout
+  /** What happened, for the one who looks into a violation. */
+  readonly events: () => readonly RolloutEvent[]
 }
 
 export function createWorld(random: Random): World {
   const names = Array.from({ length: 3 + random.below(8) }, (_, index) => `n${index}`)
-  const nodes = new Map(names.map(name => [name, createNode(name, random)]))
+  const badness = random.pick([0, 0, 0.1, 0.3])
+  const nodes = new Map(names.map(name => [name, createNode(name, random, badness)]))
   const plan = samplePlan(names)
   const planned: RolloutEvent = { kind: 'planned', atMs: T0 }
   const log: RolloutEvent[] = [planned]
   let rollout = startRollout('r1', plan, planned)
   let nowMs = T0
-  let mayAbort = random.chance(0.2)
+  const mayAbort = random.chance(0.1)
+  const mayRemove = random.chance(0.2)
 
   const must = (condition: boolean, what: string) => {
     if (!condition) throw new Violation(what)
@@ -133,19 +142,20 @@ export function createWorld(random: Random): World {
       checkEvent(before, event)
       if (!publishes(event) || view.nodes[event.node] === undefined) continue
       const node = nodeOf(event.node)
-      must(event.generation > node.highest, `R4: ${event.node} got generation ${event.generation} again`)
+      must(
+        event.generation > node.highest,
+        `R4: ${event.node} got generation ${event.generation} again`,
+      )
       node.highest = event.generation
       node.desired = {
         generation: event.generation,
-        mode: event.kind === 'node-permitted' || event.kind === 'node-released' ? 'enforce' : 'stage',
+        mode:
+          event.kind === 'node-permitted' || event.kind === 'node-released' ? 'enforce' : 'stage',
         permit: event.kind === 'node-permitted',
         content: event.kind === 'node-released' ? 'from' : 'to',
       }
     }
-    must(same(evolveAll(rollout0(), log.slice(1)), rollout), 'replay does not give the state')
   }
-
-  const rollout0 = () => startRollout('r1', plan, planned)
 
   function checkEvent(before: Rollout, event: RolloutEvent): void {
     const steps = Object.values(rollout.steps)
@@ -154,14 +164,24 @@ export function createWorld(random: Random): World {
       must(!Object.values(before.steps).some(isFailure), 'R3: a permit after a failure')
       must(before.status === 'running', 'R11: a permit after the drain began')
     }
-    if (event.kind === 'permit-claimed') must(before.status === 'running', 'R11: a claim granted in a drain')
+    const actual = 'node' in event ? nodeOf(event.node).actual : undefined
+    if (event.kind === 'node-done')
+      must(actual === 'new', `R3: ${event.node} is done, but ${actual}`)
+    if (event.kind === 'node-reverted') {
+      must(actual === 'old', `R3: ${event.node} is reverted, but ${actual}`)
+    }
+    if (event.kind === 'permit-claimed')
+      must(before.status === 'running', 'R11: a claim granted in a drain')
     if (event.kind === 'ended') must(!steps.some(isInMotion), 'R8: ended with a step in motion')
     must(!hasEnded(before), 'an event after the end')
   }
 
   function checkDisturbed(): void {
     const disturbed = [...nodes.values()].filter(node => node.switching !== undefined)
-    must(disturbed.length <= 1, `R1: ${disturbed.map(node => node.name).join()} are disturbed at once`)
+    must(
+      disturbed.length <= 1,
+      `R1: ${disturbed.map(node => node.name).join()} are disturbed at once`,
+    )
   }
 
   function tick(): number {
@@ -188,7 +208,12 @@ export function createWorld(random: Random): World {
     return true
   }
 
-  function tell(node: SimulatedNode, outcome: Outcome, code: string = outcome, activations = 0): void {
+  function tell(
+    node: SimulatedNode,
+    outcome: Outcome,
+    code: string = outcome,
+    activations = 0,
+  ): void {
     if (node.document === undefined) return
     node.inFlight.push({
       sequence: ++node.sequence,
@@ -213,6 +238,7 @@ export function createWorld(random: Random): World {
     if (isGranted && !isAnswerLost) node.switching = document.generation
   }
 
+  // An agent does not try again what it has done or given up.
   const reached = new Map<string, number>()
   const alreadyThere = (node: SimulatedNode, document: Document) =>
     reached.get(node.name) === document.generation
@@ -222,9 +248,15 @@ export function createWorld(random: Random): World {
     node.switching = undefined
     if (generation !== node.document?.generation || generation === undefined) return
     reached.set(node.name, generation)
-    if (node.kind === 'restoring') tell(node, 'restored', 'restored', 2)
-    else if (node.kind === 'breaking') tell(node, 'failed', 'restore-failed', 2)
-    else tell(node, 'changed', 'changed', 1)
+    if (node.kind === 'restoring') {
+      tell(node, 'restored', 'restored', 2)
+    } else if (node.kind === 'breaking') {
+      node.actual = 'broken'
+      tell(node, 'failed', 'restore-failed', 2)
+    } else {
+      node.actual = 'new'
+      tell(node, 'changed', 'changed', 1)
+    }
   }
 
   function poll(node: SimulatedNode): void {
@@ -241,7 +273,7 @@ export function createWorld(random: Random): World {
     const telling = node.inFlight[index]
     if (telling === undefined) return
     node.heardAtMs = nowMs
-    if (!random.chance(0.2)) node.inFlight.splice(index, 1)
+    if (random.chance(0.8)) node.inFlight.splice(index, 1)
     if (telling.sequence > (node.stored?.sequence ?? 0)) node.stored = telling
   }
 
@@ -253,52 +285,72 @@ export function createWorld(random: Random): World {
     if (!('kind' in answer)) append(answer, view)
   }
 
+  /** Every node in turn does all it can. */
+  function round(): void {
+    for (const node of nodes.values()) {
+      poll(node)
+      work(node, false)
+      for (let count = 2 * node.inFlight.length; count > 0; count--) deliver(node)
+      tick()
+      checkDisturbed()
+      nowMs += 100
+    }
+  }
+
   return {
     rollout: () => rollout,
+    events: () => log,
+    stage() {
+      for (let count = 0; count < 3 && rollout.status !== 'running'; count++) round()
+    },
     act() {
       const node = nodeOf(random.pick(names))
       nowMs += random.below(5_000)
       const chosen = random.below(100)
       if (chosen < 25) tick()
-      else if (chosen < 45) poll(node)
-      else if (chosen < 65) work(node, random.chance(0.2))
-      else if (chosen < 88) deliver(node)
-      else if (chosen < 91) node.isOnline = false
-      else if (chosen < 95) node.isOnline = true
-      else if (chosen < 96) nowMs += 700_000
-      else if (chosen === 96 && mayAbort) {
-        mayAbort = false
-        abort()
-      } else if (chosen === 97 && random.chance(0.1)) node.isRemoved = true
-      else if (chosen === 98 && random.chance(0.1)) repair(node)
+      else if (chosen < 40) poll(node)
+      else if (chosen < 55) work(node, random.chance(0.2))
+      else if (chosen < 75) deliver(node)
+      else if (chosen < 82) node.isOnline = false
+      else if (chosen < 92) node.isOnline = true
+      else if (chosen < 95) nowMs += 700_000
+      else if (chosen < 96) node.isRemoved ||= mayRemove
+      else if (chosen < 97 && node.kind !== 'idle') node.kind = 'good'
+      else if (mayAbort) abort()
       checkDisturbed()
     },
     heal() {
-      for (let round = 0; !hasEnded(rollout); round++) {
-        must(round < 30 * names.length, `R20: it does not end: ${JSON.stringify(rollout.steps)}`)
-        for (const node of nodes.values()) {
-          node.isOnline = true
-          poll(node)
-          work(node, false)
-          while (node.inFlight.length > 0) deliver(node)
-          tick()
-          checkDisturbed()
-          nowMs += 100
-        }
+      for (let count = 0; !hasEnded(rollout); count++) {
+        must(count < 30 * names.length, `R20: it does not end: ${JSON.stringify(rollout.steps)}`)
+        for (const node of nodes.values()) node.isOnline = true
+        round()
       }
     },
     checkEnd() {
+      const replayed = evolveAll(startRollout('r1', plan, planned), log.slice(1))
+      must(same(replayed, rollout), 'replay does not give the state')
       const states = Object.values(rollout.steps).map(step => step.state)
       must(states.length === names.length, 'R8: the states do not sum to the fleet')
       const isFailed = Object.values(rollout.steps).some(isFailure)
-      if (rollout.status === 'succeeded') must(states.every(state => state === 'done'), 'succeeded, but not all done')
+      if (rollout.status === 'succeeded')
+        must(
+          states.every(state => state === 'done'),
+          'succeeded, but not all done',
+        )
       if (rollout.status === 'partial') must(!isFailed, 'partial with a failure')
-      if (isFailed) must(rollout.status === 'failed' || rollout.toward === 'aborted', 'a failure did not stop it')
+      if (isFailed)
+        must(
+          rollout.status === 'failed' || rollout.toward === 'aborted',
+          'a failure did not stop it',
+        )
       for (const { node: name, state } of Object.values(rollout.steps)) {
         const node = nodeOf(name)
         if (node.isRemoved || node.desired === undefined) continue
         const wanted = state === 'done' || state === 'broken' ? 'to' : 'from'
-        must(node.desired.content === wanted, `R8: ${name} is ${state} and is to have ${node.desired.content}`)
+        must(
+          node.desired.content === wanted,
+          `R8: ${name} is ${state} and is to have ${node.desired.content}`,
+        )
         must(node.desired.mode === 'enforce', `${name} is left with a staged document`)
       }
       must(decide(rollout, fleet(), nowMs).length === 0, 'something follows after the end')
@@ -308,14 +360,16 @@ export function createWorld(random: Random): World {
 
 type Outcome = ReportExcerpt['services'][number]['outcome']
 
-function createNode(name: string, random: Random): SimulatedNode {
+function createNode(name: string, random: Random, badness: number): SimulatedNode {
+  const kind = random.chance(badness) ? random.pick(BAD_KINDS) : random.pick(GOOD_KINDS)
   return {
     name,
-    kind: random.pick(KINDS),
+    kind,
     isOnline: random.chance(0.85),
     isRemoved: false,
     heardAtMs: T0,
     switching: undefined,
+    actual: kind === 'idle' ? 'new' : 'old',
     document: undefined,
     desired: undefined,
     highest: random.below(4),
@@ -323,11 +377,6 @@ function createNode(name: string, random: Random): SimulatedNode {
     inFlight: [],
     stored: undefined,
   }
-}
-
-// Somebody mends the node.
-function repair(node: SimulatedNode): void {
-  node.kind = 'good'
 }
 
 function digestOf({ generation, mode, content }: Document): string {

@@ -92,6 +92,7 @@ export async function runScenario(host: SystemctlHost): Promise<string> {
   // An ordinary life
   await run('start good')
   await run(`show good --property=${LIFE},${TIMES}`)
+  await run(`show good --timestamp=us+utc --property=${TIMES},ExecStart`)
   await invocation('good')
   await run('start good')
   await run('reload good')
@@ -182,6 +183,7 @@ function unitPath(name: string): string {
 /** Takes out what differs from run to run. */
 function normalize(text: string): string {
   return text
+    .replaceAll(/\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} UTC/g, '<microtime>')
     .replaceAll(/\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+/g, '<time>')
     .replaceAll(/(Monotonic=)[1-9]\d*/g, '$1<us>')
     .replaceAll(/(InvocationID=)[0-9a-f]{32}/g, '$1<id>')

@@ -10,6 +10,8 @@ export interface ShownUnit {
   readonly definition: UnitDefinition
   readonly status: UnitStatus
   readonly needsDaemonReload: boolean
+  /** --timestamp=us: of all moments. */
+  readonly microseconds: boolean
 }
 
 /** Undefined: not printed. Several: one line each. */
@@ -54,7 +56,7 @@ function setting(name: string, otherwise: string): readonly [string, Value] {
 const moment =
   (of: (status: UnitStatus) => Moment | undefined): Value =>
   unit =>
-    formatTime(of(unit.status))
+    formatTime(of(unit.status), unit)
 const monotonic =
   (of: (status: UnitStatus) => Moment | undefined): Value =>
   unit =>
@@ -83,10 +85,13 @@ const PROPERTIES: readonly (readonly [string, Value])[] = [
   ['ExecMainPID', unit => String(unit.status.main.pid)],
   ['ExecMainCode', unit => exitCode(unit.status.main)],
   ['ExecMainStatus', unit => String(unit.status.main.exit?.status ?? 0)],
-  ['ExecStart', unit => unit.definition.execStart.map(line => formatExec(line, unit.status.main))],
+  [
+    'ExecStart',
+    unit => unit.definition.execStart.map(line => formatExec(line, unit.status.main, unit)),
+  ],
   [
     'ExecReload',
-    unit => unit.definition.execReload.map(line => formatExec(line, unit.status.reload)),
+    unit => unit.definition.execReload.map(line => formatExec(line, unit.status.reload, unit)),
   ],
   ['Slice', () => 'system.slice'],
   ['Environment', unit => unit.definition.environment.map(quote).join(' ')],
@@ -159,13 +164,13 @@ function exitCode({ exit }: ExecStatus): string {
   return exit.code === 'exited' ? '1' : '2'
 }
 
-function formatExec(command: ExecCommand, status: ExecStatus): string {
+function formatExec(command: ExecCommand, status: ExecStatus, style: TimeStyle): string {
   const fields = [
     `path=${command.argv[0]}`,
     `argv[]=${command.argv.join(' ')}`,
     `ignore_errors=${command.ignoreErrors ? 'yes' : 'no'}`,
-    `start_time=[${formatTime(status.started) || 'n/a'}]`,
-    `stop_time=[${formatTime(status.stopped) || 'n/a'}]`,
+    `start_time=[${formatTime(status.started, style) || 'n/a'}]`,
+    `stop_time=[${formatTime(status.stopped, style) || 'n/a'}]`,
     `pid=${status.pid}`,
     `code=${status.exit?.code ?? '(null)'}`,
     `status=${formatStatus(status)}`,
@@ -180,12 +185,15 @@ function formatStatus({ exit }: ExecStatus): string {
   return `${exit.status}/${signal?.[0].replace('SIG', '') ?? ''}`
 }
 
+type TimeStyle = Pick<ShownUnit, 'microseconds'>
+
 /** `Sun 2026-11-22 10:50:50 UTC`: a sandbox node lives in UTC. */
-function formatTime(at: Moment | undefined): string {
+function formatTime(at: Moment | undefined, { microseconds }: TimeStyle): string {
   if (at === undefined) return ''
   const date = new Date(at.realMs)
   const day = date.toLocaleDateString('en-US', { weekday: 'short', timeZone: 'UTC' })
-  return `${day} ${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+  const text = date.toISOString().replace('T', ' ')
+  return `${day} ${microseconds ? text.replace('Z', '000') : text.slice(0, 19)} UTC`
 }
 
 /** `1min 30s`, `100ms`, `infinity`. */

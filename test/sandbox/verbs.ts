@@ -46,6 +46,7 @@ const OPTIONS = {
   type: { type: 'string', short: 't' },
   state: { type: 'string' },
   'job-mode': { type: 'string' },
+  timestamp: { type: 'string' },
 } as const
 
 type Options = ReturnType<typeof parseOptions>['values']
@@ -107,8 +108,9 @@ function show(units: Units, names: readonly string[], options: Options): Answer 
   const blocks = names.map(name => {
     const unit = units.get(name)
     const needsDaemonReload = units.needsDaemonReload(unit)
+    const microseconds = options.timestamp?.startsWith('us') === true
     return showUnit(
-      { definition: unit.definition(), status: unit.status(), needsDaemonReload },
+      { definition: unit.definition(), status: unit.status(), needsDaemonReload, microseconds },
       properties,
     )
   })

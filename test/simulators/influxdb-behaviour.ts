@@ -219,7 +219,7 @@ export async function testInfluxd(t: Test, program: InfluxdProgram): Promise<voi
       body: '{"results":[{"statement_id":0}]}\n',
     })
     t.match(await query('SHOW DATABASES'), { body: '"columns":["name"],"values":[["d"]]' })
-    t.match(await write('d', 'cpu,h=a v=1 1\ncpu,h=b v=2i,w="x y" 1\ncpu,h=b v=3i 1\n'), {
+    t.match(await write('d', 'cpu,h=a v=1 1\ncpu,h=b v=2,w="x y" 1\ncpu,h=b v=3 1\n'), {
       status: 204,
     })
     t.match(await query('SELECT count(v) FROM cpu'), {

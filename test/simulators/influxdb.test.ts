@@ -8,10 +8,8 @@ import { untilPrinted } from './daemon.ts'
 import { layOut, start, testInfluxd } from './influxdb-behaviour.ts'
 import { fingerprintOf, probe } from './probe.ts'
 
-const simulator = {
-  name: 'simulator',
-  argv: [process.execPath, join(import.meta.dirname, 'influxdb/influxd-sim.ts')],
-}
+const INFLUXD = join(import.meta.dirname, 'influxdb/influxd-sim.ts')
+const simulator = { name: 'simulator', argv: [process.execPath, INFLUXD] }
 const RELOADING = { SIM_VERSION: '1.12.3' }
 
 await testInfluxd(t, simulator)
@@ -90,13 +88,8 @@ await t.test(
 await t.test('versions and builds differ in what they know', async t => {
   const { directory, port, node } = await layOut(t)
   const config = async (text: string, env: Readonly<Record<string, string>>) => {
-    const [command = '', ...rest] = [
-      ...simulator.argv,
-      'config',
-      '-config',
-      write(directory, 'x.conf', text),
-    ]
-    return await runCommand(command, rest, { env })
+    const argv = [INFLUXD, 'config', '-config', write(directory, 'x.conf', text)]
+    return await runCommand(process.execPath, argv, { env })
   }
   t.equal((await config('[tls]\nmin-version = "tls1.3"\n', { SIM_VERSION: '1.8.10' })).code, 0)
   t.match(
@@ -156,8 +149,8 @@ await t.test(
 await t.test('UTF-16 with a mark is read', async t => {
   const file = join(t.testdir(), 'x.conf')
   writeFileSync(file, '\uFEFF[http]\nhttps-enabled = true\n', 'utf16le')
-  const [command = '', ...rest] = [...simulator.argv, 'config', '-config', file]
-  t.match((await runCommand(command, rest)).stdout, /^ {2}https-enabled = true$/m)
+  const argv = [INFLUXD, 'config', '-config', file]
+  t.match((await runCommand(process.execPath, argv)).stdout, /^ {2}https-enabled = true$/m)
 })
 
 async function startsOrSays(

@@ -43,6 +43,8 @@ export function enrollRoute(app: App, context: ApiContext): void {
         log.warn({ tokenId, code: outcome.code, remote: request.ip }, 'enrolment refused')
         throw new OperationalError(outcome.code, REFUSALS[outcome.code], { hint: HINT })
       }
+      // It will poll in a moment: a rollout that starts before that must not leave it out.
+      context.presence.heard(outcome.node)
       if (outcome.hasReplaced) await context.refreshDenied()
       log.info({ node: outcome.node, tokenId, remote: request.ip }, 'node enrolled')
       return {

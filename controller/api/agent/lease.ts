@@ -6,14 +6,13 @@ import { AGENT_ROUTES } from '../../../shared/contract/protocol.ts'
 import { agentOf } from '../caller.ts'
 import type { ApiContext, App } from '../context.ts'
 
-export function leaseRoute(app: App, { presence, runner, wakeRunner }: ApiContext): void {
+export function leaseRoute(app: App, { runner, wakeRunner }: ApiContext): void {
   app.post(
     AGENT_ROUTES.lease,
     { config: { policy: { kind: 'agent' } }, schema: { body: LeaseRequest } },
     async (request): Promise<LeaseAnswer> => {
       const { node } = agentOf(request)
       const { generation, digest } = request.body
-      presence.heard(node)
       const answer = await runner.claim(node, generation, digest)
       wakeRunner()
       return answer

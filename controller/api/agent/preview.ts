@@ -5,13 +5,12 @@ import { PreviewAnswer } from '../../../shared/contract/report.ts'
 import { agentOf } from '../caller.ts'
 import type { ApiContext, App } from '../context.ts'
 
-export function previewRoute(app: App, { presence, previews }: ApiContext): void {
+export function previewRoute(app: App, { previews }: ApiContext): void {
   app.post(
     AGENT_ROUTES.preview,
     { config: { policy: { kind: 'agent' } }, schema: { body: PreviewAnswer } },
     async request => {
       const { node } = agentOf(request)
-      presence.heard(node)
       // Too late, or asked by a controller that was restarted: nothing is lost with it.
       return { accepted: previews.answer(node, request.body) }
     },

@@ -7,14 +7,13 @@ import type { ApiContext, App } from '../context.ts'
 import { createReportWriter } from '../report-writer.ts'
 
 export function reportRoute(app: App, context: ApiContext): void {
-  const { clock, presence, wakeRunner } = context
+  const { clock, wakeRunner } = context
   const writer = createReportWriter(context)
   app.post(
     AGENT_ROUTES.report,
     { config: { policy: { kind: 'agent' } }, schema: { body: Report } },
     async request => {
       const { node } = agentOf(request)
-      presence.heard(node)
       const record = { node, report: request.body, receivedAtMs: clock.now() }
       const accepted = await writer.put(record)
       if (accepted) wakeRunner()

@@ -7,6 +7,8 @@ import { AGENT_ROUTES } from '../../../shared/contract/protocol.ts'
 import type { ServiceTls } from '../../../shared/contract/service.ts'
 import { OperationalError } from '../../../shared/errors.ts'
 import { missingNames, normalizeNames, sameNames } from '../../../shared/pki/names.ts'
+import { OID } from '../../../shared/pki/oids.ts'
+import { parseCertificate, splitPemCertificates } from '../../../shared/pki/pem.ts'
 import { certificateFacts, type CertificateFacts } from '../../../shared/pki/facts.ts'
 import { issueLeaf, type LeafRequest } from '../../ca/authority.ts'
 import { INTERNAL_LIFETIME_MS_MAX } from '../../fleet/intent.ts'
@@ -128,9 +130,20 @@ async function leafRequest(
   }
 }
 
-function isStillWanted(issued: LeafRecord, { certificate }: ServiceTls, nowMs: number): boolean {
-  if (issued.notAfterMs - certificate.renewBeforeMs <= nowMs) return false
-  return hasExactly(certificateFacts(issued.certificateChain), certificate.names)
+function isStillWanted(
+  issued: LeafRecord,
+  { certificate, clientAuth }: ServiceTls,
+  nowMs: number,
+): boolean {
+  const [leaf, issuer] = splitPemCertificates(issued.certificateChain).map(parseCertificate)
+  if (leaf === undefined || issuer === undefined) return false
+  const { issuedBy, names, renewBeforeMs } = certificate
+  return (
+    issued.notAfterMs - renewBeforeMs > nowMs &&
+    hasExactly(certificateFacts(leaf), names) &&
+    leaf.keyUsage.includes(OID.clientAuth) === (clientAuth !== 'none') &&
+    (issuedBy === undefined || certificateFacts(issuer).fingerprint === issuedBy)
+  )
 }
 
 function hasExactly(facts: CertificateFacts, names: ServiceTls['certificate']['names']): boolean {

@@ -3,6 +3,7 @@
 import { fastifySwagger } from '@fastify/swagger'
 import { createJsonSchemaTransform } from 'fastify-type-provider-zod'
 import * as z from 'zod/mini'
+import { Problem } from '../../../shared/contract/agent-api.ts'
 import { OPERATOR_ROUTES } from '../../../shared/contract/operator-api.ts'
 import type { App } from '../context.ts'
 
@@ -18,10 +19,23 @@ export async function describeApi(app: App, version: string): Promise<void> {
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      security: [{ token: [] }],
     },
     transform: createJsonSchemaTransform({}),
   })
+  // From the policy, so that the description cannot claim another one.
+  app.addHook('onRoute', route => {
+    const isOpen = route.config?.policy?.kind === 'public'
+    route.schema = {
+      ...route.schema,
+      ...(isOpen ? {} : { security: [{ token: [] }] }),
+      response: { ...Object(route.schema?.response), default: ERROR_RESPONSE },
+    }
+  })
+}
+
+const ERROR_RESPONSE = {
+  description: 'What went wrong; `code` is stable',
+  content: { 'application/problem+json': { schema: Problem } },
 }
 
 export function openapiRoute(app: App): void {
@@ -29,7 +43,7 @@ export function openapiRoute(app: App): void {
     OPERATOR_ROUTES.openapi,
     {
       config: { policy: { kind: 'public' } },
-      schema: { summary: 'This description', security: [], response: { 200: z.unknown() } },
+      schema: { summary: 'This description', response: { 200: z.unknown() } },
     },
     async () => app.swagger({ yaml: false }),
   )

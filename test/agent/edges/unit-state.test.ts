@@ -52,6 +52,13 @@ await t.test('the time of a start is exact in UTC and counted back from now with
     stateOf('prometheus-local-time')?.startedAtMs,
     Math.floor(NOW.wallMs - NOW.monotonicMs + Number(monotonicUs) / 1000),
   )
+  const utc = { show: 'Sun 2026-11-22 11:57:40 UTC', us: 1_500_000 }
+  const seconds = `LoadState=loaded\nActiveState=active\nMainPID=1\nExecMainStartTimestamp=${utc.show}\nExecMainStartTimestampMonotonic=${utc.us}`
+  t.equal(
+    unitStateOf('x.service', parseProperties(seconds), NOW)?.startedAtMs,
+    NOW.wallMs - NOW.monotonicMs + utc.us / 1000,
+    'a time without its fraction is not believed',
+  )
   t.end()
 })
 

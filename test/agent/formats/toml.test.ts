@@ -84,6 +84,18 @@ const edited: readonly Case[] = [
     after: '[http]\na = """\n# on = false\n[http]\n"""\non = true\n[b]\n',
   },
   {
+    name: 'a comment between the items of an array is no template',
+    before: '[http]\na = [\n  # on = false\n  1,\n]\n',
+    edits: [on],
+    after: '[http]\na = [\n  # on = false\n  1,\n]\non = true\n',
+  },
+  {
+    name: 'of several spellings only those with another value',
+    before: 'n = 0x10\nN = 1\n',
+    edits: [{ path: ['n'], value: 16 }],
+    after: 'n = 0x10\nN = 16\n',
+  },
+  {
     name: 'a global key above the first table and its banner',
     before: '### Welcome\n\n###\n### [meta]\n###\n\n[meta]\n',
     edits: [{ path: ['bind'], value: ':1' }],

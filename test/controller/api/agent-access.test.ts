@@ -58,7 +58,7 @@ async function authoritiesOf(t: Parameters<typeof startController>[0], running: 
   return opened
 }
 
-t.test('who may talk to the agent listener', async t => {
+await t.test('who may talk to the agent listener', async t => {
   const running = await startController(t)
   const operator = operatorOf(running)
   const n1 = await joinFleet(running, operator, 'n1')
@@ -164,7 +164,7 @@ t.test('who may talk to the agent listener', async t => {
   n1.close()
 })
 
-t.test('what an agent can say', async t => {
+await t.test('what an agent can say', async t => {
   const running = await startController(t)
   const operator = operatorOf(running)
   const [n1, n2] = [

@@ -16,30 +16,30 @@ import {
   startController,
 } from './support.ts'
 
-t.test('a node joins with its token, once, and with one key', async t => {
+await t.test('a node joins with its token, once, and with one key', async t => {
   const running = await startController(t)
   const operator = operatorOf(running)
   const token = await addNode(operator, 'n1')
   const key = await newKey()
 
-  t.test('a wrong secret is refused', async t => {
+  await t.test('a wrong secret is refused', async t => {
     const answer = await enroll(running, token, key, { secret: 'A'.repeat(43) })
     t.match([answer.status, codeOf(answer)], [403, 'token-invalid'])
   })
 
-  t.test('an unknown token is refused in the same words', async t => {
+  await t.test('an unknown token is refused in the same words', async t => {
     const other = formatToken({ ...parseToken(token), id: '0'.repeat(16) }).reveal()
     const answer = await enroll(running, other, key)
     t.match([answer.status, codeOf(answer)], [403, 'token-invalid'])
   })
 
-  t.test('a key that is not proven, or too weak, is refused and burns nothing', async t => {
+  await t.test('a key that is not proven, or too weak, is refused and burns nothing', async t => {
     const other = await newKey()
     const unproven = await enroll(running, token, key, { proofKey: other.privateKey })
     t.match([unproven.status, codeOf(unproven)], [400, 'proof-invalid'])
   })
 
-  t.test('the right one joins, and again with the same key after a lost answer', async t => {
+  await t.test('the right one joins, and again with the same key after a lost answer', async t => {
     const first = parseEnrollAnswer((await enroll(running, token, key)).body)
     const again = parseEnrollAnswer((await enroll(running, token, key)).body)
     t.strictSame(again, first)
@@ -49,12 +49,12 @@ t.test('a node joins with its token, once, and with one key', async t => {
     t.strictSame(first.identityTrust, [running.controller.identityRoot])
   })
 
-  t.test('another key is refused, and operators can see it', async t => {
+  await t.test('another key is refused, and operators can see it', async t => {
     const answer = await enroll(running, token, await newKey())
     t.match([answer.status, codeOf(answer)], [403, 'token-used'])
   })
 
-  t.test('a new token for the same node denies the identity before it, at once', async t => {
+  await t.test('a new token for the same node denies the identity before it, at once', async t => {
     const old = parseEnrollAnswer((await enroll(running, token, key)).body)
     const oldAgent = agentClient(running, {
       node: 'n1',
@@ -73,19 +73,19 @@ t.test('a node joins with its token, once, and with one key', async t => {
     oldAgent.close()
   })
 
-  t.test('a token that was not used in its hour is of no use any more', async t => {
+  await t.test('a token that was not used in its hour is of no use any more', async t => {
     const late = await addNode(operator, 'late')
     running.advance(3_600_000)
     const answer = await enroll(running, late, await newKey())
     t.match([answer.status, codeOf(answer)], [403, 'token-expired'])
   })
 
-  t.test('the node is shown as enrolled', async t => {
+  await t.test('the node is shown as enrolled', async t => {
     const node = parsed(NodeView, await operator('GET', '/v1/nodes/n1'))
     t.match(node, { name: 'n1', state: 'idle', reason: { code: 'nothing-desired' } })
   })
 
-  t.test('no secret is kept or logged in the clear', async t => {
+  await t.test('no secret is kept or logged in the clear', async t => {
     const database = ['controller.db', 'controller.db-wal']
       .map(name => readFileSync(`${running.dataDir}/${name}`, 'latin1'))
       .join('')

@@ -1,9 +1,9 @@
 import { fastify } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import t from 'tap'
-import { assert } from '../../../shared/assert.ts'
 import { OPERATOR_ROUTES } from '../../../shared/contract/operator-api.ts'
 import { AGENT_ROUTES, ENROLL_ROUTES } from '../../../shared/contract/protocol.ts'
+import type { AgentCaller, OperatorCaller } from '../../../controller/api/caller.ts'
 import { describeOperatorApi } from '../../../controller/api/describe.ts'
 import { problemOf } from '../../../controller/api/errors.ts'
 import { enforcePolicies, type Policy } from '../../../controller/api/policy.ts'
@@ -32,10 +32,10 @@ const ROUTES: readonly (readonly [method: string, path: string, role: string | u
 ]
 const RANKS = ['viewer', 'operator', 'admin']
 
-t.test('the API description has every route, and the table above is complete', async t => {
+await t.test('the API description has every route, and the table above is complete', async t => {
   const description = await describeOperatorApi('1.2.3')
 
-  t.match(description, { openapi: '3.1.0', info: { version: '1.2.3' }, security: [{ token: [] }] })
+  t.match(description, { openapi: '3.1.0', info: { version: '1.2.3' } })
   const { paths } = Object(description)
   const described = Object.entries(paths).flatMap(([path, item]) =>
     Object.keys(Object(item)).map(
@@ -49,10 +49,15 @@ t.test('the API description has every route, and the table above is complete', a
     },
     responses: { 201: { content: { 'application/json': { schema: { type: 'object' } } } } },
   })
-  t.match(paths['/healthz'].get.security, [])
+  for (const [method, path, role] of ROUTES) {
+    const operation = paths[path.replaceAll(/:(\w+)/g, '{$1}')][method.toLowerCase()]
+    t.strictSame(operation.security, role === undefined ? undefined : [{ token: [] }], path)
+    const problem = operation.responses.default.content['application/problem+json'].schema
+    t.match(problem, { properties: { code: { type: 'string' } } })
+  }
 })
 
-t.test('every route asks for its role, and only the operator listener has them', async t => {
+await t.test('every route asks for its role, and only the operator listener has them', async t => {
   const running = await startController(t)
   const { controller } = running
   const tokens = {
@@ -108,7 +113,7 @@ t.test('every route asks for its role, and only the operator listener has them',
       )
 })
 
-t.test('tokens that are almost right are wrong, in the same words', async t => {
+await t.test('tokens that are almost right are wrong, in the same words', async t => {
   const running = await startController(t)
   const good = running.adminToken
   const bad = [
@@ -135,7 +140,7 @@ t.test('tokens that are almost right are wrong, in the same words', async t => {
   })
 })
 
-t.test('what an operator sends is checked', async t => {
+await t.test('what an operator sends is checked', async t => {
   const running = await startController(t)
   const operator = operatorOf(running)
   const names = { dns: ['N1.Example.ORG.'], ip: ['::FFFF:10.0.0.1'] }
@@ -191,15 +196,12 @@ t.test('what an operator sends is checked', async t => {
   }
 })
 
-t.test('a route without a policy, or on the wrong listener, does not start', async t => {
+await t.test('a route without a policy, or on the wrong listener, does not start', async t => {
   const declare = (policy: Policy | undefined) => {
     const app = fastify({ https: {} }).withTypeProvider<ZodTypeProvider>()
-    const never = async () => assert(false, 'nobody calls')
-    enforcePolicies(app, 'operator', {
-      agent: async () =>
-        (await never(), assert(false, '')) ?? { node: '', fingerprint: '', publicKeyDigest: '' },
-      operator: async () => ({ name: '', role: 'viewer' }),
-    })
+    const viewer: OperatorCaller = { name: '', role: 'viewer' }
+    const nobody: AgentCaller = { node: '', fingerprint: '', publicKeyDigest: '' }
+    enforcePolicies(app, 'operator', { agent: async () => nobody, operator: async () => viewer })
     app.get('/x', policy === undefined ? {} : { config: { policy } }, async () => 'x')
     return app.ready()
   }
@@ -209,7 +211,7 @@ t.test('a route without a policy, or on the wrong listener, does not start', asy
   await t.resolves(async () => declare({ kind: 'public' }))
 })
 
-t.test('an unknown error says nothing but the id of the request', async t => {
+await t.test('an unknown error says nothing but the id of the request', async t => {
   const secret = 'secret-in-a-message'
   for (const error of [
     new Error(secret),

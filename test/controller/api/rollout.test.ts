@@ -44,7 +44,7 @@ async function follow(
   }
 }
 
-t.test('a fleet is planned and rolled out by agents that poll', async t => {
+await t.test('a fleet is planned and rolled out by agents that poll', async t => {
   const running = await startController(t)
   const operator = operatorOf(running)
   const labels = { role: 'monitoring' }
@@ -55,7 +55,7 @@ t.test('a fleet is planned and rolled out by agents that poll', async t => {
   t.teardown(() => Promise.all(agents.map(agent => agent.stop())))
   await addNode(operator, 'n3', { role: 'web' })
 
-  t.test('errors in the spec come with line and column', async t => {
+  await t.test('errors in the spec come with line and column', async t => {
     const broken = await operator('POST', '/v1/plans', {
       spec: SPEC.replace('services', 'sevrices'),
     })
@@ -82,7 +82,7 @@ t.test('a fleet is planned and rolled out by agents that poll', async t => {
     t.match([foreign.status, codeOf(foreign)], [422, 'wrong-fleet'])
   })
 
-  t.test('a plan asks the agents and writes nothing', async t => {
+  await t.test('a plan asks the agents and writes nothing', async t => {
     const withAbsent = `${SPEC}  - { service: influxdb, nodes: { names: [n3] } }\n`
     const plan = parsed(
       PlanView,
@@ -108,7 +108,7 @@ t.test('a fleet is planned and rolled out by agents that poll', async t => {
     t.strictSame(rollouts, [])
   })
 
-  t.test('a rollout moves node by node to its end', async t => {
+  await t.test('a rollout moves node by node to its end', async t => {
     const created = await operator('POST', '/v1/rollouts', { spec: SPEC })
     t.equal(created.status, 201)
     const { id } = parsed(RolloutView, created)
@@ -136,13 +136,13 @@ t.test('a fleet is planned and rolled out by agents that poll', async t => {
     })
   })
 
-  t.test('the same spec again, written differently, has nothing to do', async t => {
+  await t.test('the same spec again, written differently, has nothing to do', async t => {
     const again = await operator('POST', '/v1/rollouts', { spec: `# the same\n${SPEC}` })
     t.equal(again.status, 200)
     t.match(parsed(RolloutView, again), { status: 'succeeded', steps: [], revision: 1 })
   })
 
-  t.test('pages of nodes end, and filters hold', async t => {
+  await t.test('pages of nodes end, and filters hold', async t => {
     const first = parsed(NodeList, await operator('GET', '/v1/nodes?limit=2'))
     t.match(first, { nodes: [{ name: 'n1' }, { name: 'n2' }], next: 'n2' })
     const second = parsed(NodeList, await operator('GET', `/v1/nodes?limit=2&after=${first.next}`))
@@ -150,14 +150,17 @@ t.test('a fleet is planned and rolled out by agents that poll', async t => {
     t.notOk(second.next)
   })
 
-  t.test('the trust bundle is the root of the service CA, not that of identities', async t => {
-    const trust = parsed(TrustView, await operator('GET', '/v1/trust'))
-    t.equal(trust.service.length, 1)
-    t.not(trust.service[0], running.controller.identityRoot)
-  })
+  await t.test(
+    'the trust bundle is the root of the service CA, not that of identities',
+    async t => {
+      const trust = parsed(TrustView, await operator('GET', '/v1/trust'))
+      t.equal(trust.service.length, 1)
+      t.not(trust.service[0], running.controller.identityRoot)
+    },
+  )
 })
 
-t.test('a rollout stops at the first node that fails', async t => {
+await t.test('a rollout stops at the first node that fails', async t => {
   const running = await startController(t)
   const operator = operatorOf(running)
   const labels = { role: 'monitoring' }

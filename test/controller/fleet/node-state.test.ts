@@ -106,7 +106,7 @@ const CASES: Readonly<Record<string, readonly [NodeFacts, state: string, code: s
   ],
 }
 
-t.test('the state of a node is one word with a reason', async t => {
+await t.test('the state of a node is one word with a reason', async t => {
   for (const [name, [input, state, code]] of Object.entries(CASES))
     t.match(nodeState(input), { state, reason: { code } }, name)
 })

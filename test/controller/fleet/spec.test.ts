@@ -27,7 +27,7 @@ function problemsOf(text: string): readonly string[] {
   )
 }
 
-t.test('a spec is parsed with defaults filled in', async t => {
+await t.test('a spec is parsed with defaults filled in', async t => {
   const parsed = parseFleetSpec(GOOD)
 
   assert(parsed.kind === 'ok', 'the spec is valid')
@@ -53,7 +53,7 @@ t.test('a spec is parsed with defaults filled in', async t => {
   })
 })
 
-t.test('the digest is of the meaning, not of the text', async t => {
+await t.test('the digest is of the meaning, not of the text', async t => {
   const same = GOOD.replace('defaults: {', '# a comment\ndefaults: { key: ec-p256,').replace(
     '30d',
     '720h',
@@ -167,12 +167,12 @@ const PROBLEMS: Readonly<Record<string, readonly [text: string, ...problems: str
   ],
 }
 
-t.test('problems are told with line, column, path and what to do', async t => {
+await t.test('problems are told with line, column, path and what to do', async t => {
   for (const [name, [text, ...problems]] of Object.entries(PROBLEMS))
     t.strictSame(problemsOf(text), problems, name)
 })
 
-t.test('a problem behind an alias is shown', async t => {
+await t.test('a problem behind an alias is shown', async t => {
   const text =
     'version: 1\nfleet: demo\nservices:\n  - { service: prometheus, nodes: &n { lables: {} } }\n  - { service: influxdb, nodes: *n }\n'
 
@@ -181,7 +181,7 @@ t.test('a problem behind an alias is shown', async t => {
   ])
 })
 
-t.test('hostile texts end in problems, not in exceptions', async t => {
+await t.test('hostile texts end in problems, not in exceptions', async t => {
   const laughs = `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefghi'
     .split('')
     .map((name, index) => `${name}: &${name} [${`*${'abcdefgh'[index]},`.repeat(9)}]`)
@@ -198,14 +198,14 @@ t.test('hostile texts end in problems, not in exceptions', async t => {
     t.equal(parseFleetSpec(text).kind, 'invalid')
 })
 
-t.test('the nearest word is near', async t => {
+await t.test('the nearest word is near', async t => {
   t.equal(editDistance('sevrices', 'services'), 1)
   t.equal(editDistance('', 'abc'), 3)
   t.equal(nearest('lifetmie', ['lifetime', 'labels']), 'lifetime')
   t.equal(nearest('zzzzzz', ['lifetime', 'labels']), undefined)
 })
 
-t.test('a selector matches when all of its conditions hold', async t => {
+await t.test('a selector matches when all of its conditions hold', async t => {
   const node = { name: 'n1', labels: { role: 'web', rack: 'a' } }
 
   t.equal(matches(node, 'all'), true)

@@ -34,11 +34,26 @@ t.test('staging: what follows from a waiting or an assigned node', async t => {
     ['removed', waiting, fleetOf(z), ['node-deferred a']],
     ['staged', assigned, fleetOf(reporting('a', 'staged'), z), ['node-staged a']],
     ['there already', assigned, fleetOf(reporting('a', 'in-sync'), z), ['node-staged a']],
-    ['staged, then gone', assigned, fleetOf(reporting('a', 'staged', offline), z), ['node-staged a']],
+    [
+      'staged, then gone',
+      assigned,
+      fleetOf(reporting('a', 'staged', offline), z),
+      ['node-staged a'],
+    ],
     ['gone', assigned, fleetOf(nodeView('a', offline), z), ['node-deferred a']],
     ['no report yet', assigned, fleetOf(nodeView('a'), z), []],
-    ['an old report', assigned, fleetOf(reporting('a', 'failed', { observedGeneration: 4 }), z), []],
-    ['stopped', assigned, fleetOf(reporting('a', 'waiting', { inactive: true }), z), ['node-deferred a']],
+    [
+      'an old report',
+      assigned,
+      fleetOf(reporting('a', 'failed', { observedGeneration: 4 }), z),
+      [],
+    ],
+    [
+      'stopped',
+      assigned,
+      fleetOf(reporting('a', 'waiting', { inactive: true }), z),
+      ['node-deferred a'],
+    ],
     ['waiting otherwise', assigned, fleetOf(reporting('a', 'waiting'), z), []],
     ['failed', assigned, fleetOf(reporting('a', 'failed'), z), drained],
     ['unsupported', assigned, fleetOf(reporting('a', 'unsupported'), z), drained],
@@ -55,7 +70,10 @@ t.test('staging ends when every step is staged or settled', async t => {
 
 t.test('a wide rollout is assigned in portions', async t => {
   const names = Array.from({ length: 300 }, (_, index) => `n${index}`)
-  const rollout = rolloutWith('staging', Object.fromEntries(names.map(name => [name, 'waiting' as const])))
+  const rollout = rolloutWith(
+    'staging',
+    Object.fromEntries(names.map(name => [name, 'waiting' as const])),
+  )
   const fleet = fleetOf(...names.map(name => nodeView(name)))
 
   const first = decide(rollout, fleet, T0)
@@ -70,7 +88,12 @@ t.test('running: one permit at a time, in the order of the plan', async t => {
   const ready = [reporting('a', 'staged'), reporting('b', 'staged')] as const
   check(t, [
     ['the first', two, fleetOf(...ready), ['node-permitted b 6']],
-    ['the first is gone', two, fleetOf(ready[0], nodeView('b', offline)), ['node-deferred b', 'node-permitted a 6']],
+    [
+      'the first is gone',
+      two,
+      fleetOf(ready[0], nodeView('b', offline)),
+      ['node-deferred b', 'node-permitted a 6'],
+    ],
     ['the first was removed', two, fleetOf(ready[0]), ['node-deferred b', 'node-permitted a 6']],
     [
       'the first was stopped',
@@ -78,9 +101,24 @@ t.test('running: one permit at a time, in the order of the plan', async t => {
       fleetOf(ready[0], reporting('b', 'waiting', { inactive: true })),
       ['node-deferred b', 'node-permitted a 6'],
     ],
-    ['the first fails meanwhile', two, fleetOf(ready[0], reporting('b', 'failed')), ['node-refused b', 'draining failed']],
-    ['one is in motion', rolloutWith('running', { b: 'applying', a: 'staged' }), fleetOf(ready[0], nodeView('b')), []],
-    ['one is suspect', rolloutWith('running', { b: 'suspect', a: 'staged' }), fleetOf(ready[0], nodeView('b')), []],
+    [
+      'the first fails meanwhile',
+      two,
+      fleetOf(ready[0], reporting('b', 'failed')),
+      ['node-refused b', 'draining failed'],
+    ],
+    [
+      'one is in motion',
+      rolloutWith('running', { b: 'applying', a: 'staged' }),
+      fleetOf(ready[0], nodeView('b')),
+      [],
+    ],
+    [
+      'one is suspect',
+      rolloutWith('running', { b: 'suspect', a: 'staged' }),
+      fleetOf(ready[0], nodeView('b')),
+      [],
+    ],
     [
       'the one before is done',
       rolloutWith('running', { b: 'applying', a: 'staged' }),
@@ -91,7 +129,13 @@ t.test('running: one permit at a time, in the order of the plan', async t => {
       'all are gone',
       two,
       fleetOf(nodeView('a', offline), nodeView('b', offline)),
-      ['node-deferred b', 'node-deferred a', 'node-released b 6', 'node-released a 6', 'ended partial'],
+      [
+        'node-deferred b',
+        'node-deferred a',
+        'node-released b 6',
+        'node-released a 6',
+        'ended partial',
+      ],
     ],
   ])
 })
@@ -108,29 +152,79 @@ t.test('running: what follows from a report of a node that holds a permit', asyn
     ['permitted, nothing', permitted, fleetOf(nodeView('a'), z), []],
     ['permitted, still staged', permitted, fleetOf(reporting('a', 'staged'), z), []],
     ['permitted, waits for a lease', permitted, fleetOf(reporting('a', 'waiting'), z), []],
-    ['permitted, nothing to do', permitted, fleetOf(reporting('a', 'in-sync'), z), ['node-done a', next]],
-    ['permitted, stopped', permitted, fleetOf(reporting('a', 'waiting', { inactive: true }), z), taken],
+    [
+      'permitted, nothing to do',
+      permitted,
+      fleetOf(reporting('a', 'in-sync'), z),
+      ['node-done a', next],
+    ],
+    [
+      'permitted, stopped',
+      permitted,
+      fleetOf(reporting('a', 'waiting', { inactive: true }), z),
+      taken,
+    ],
     ['permitted, gone', permitted, fleetOf(nodeView('a', offline), z), taken],
     ['permitted, removed', permitted, fleetOf(z), taken],
-    ['permitted, failed', permitted, fleetOf(reporting('a', 'failed'), z), ['node-refused a', 'draining failed']],
+    [
+      'permitted, failed',
+      permitted,
+      fleetOf(reporting('a', 'failed'), z),
+      ['node-refused a', 'draining failed'],
+    ],
     [
       'permitted, broken without a claim',
       permitted,
       fleetOf(reporting('a', 'failed', { broken: true }), z),
       ['node-broken a', 'draining failed'],
     ],
-    ['permitted, restored', permitted, fleetOf(reporting('a', 'restored'), z), ['node-reverted a', 'draining failed']],
-    ['permitted, an old report', permitted, fleetOf(reporting('a', 'restored', { observedGeneration: 4 }), z), []],
+    [
+      'permitted, restored',
+      permitted,
+      fleetOf(reporting('a', 'restored'), z),
+      ['node-reverted a', 'draining failed'],
+    ],
+    [
+      'permitted, an old report',
+      permitted,
+      fleetOf(reporting('a', 'restored', { observedGeneration: 4 }), z),
+      [],
+    ],
     ['applying, nothing', applying, fleetOf(nodeView('a', { silentMs: APPLY_MS_MAX }), z), []],
     ['applying, silent', applying, fleetOf(nodeView('a', silent), z), ['node-suspected a']],
-    ['applying, in sync', applying, fleetOf(reporting('a', 'in-sync', silent), z), ['node-done a', next]],
-    ['applying, restored', applying, fleetOf(reporting('a', 'restored'), z), ['node-reverted a', 'draining failed']],
-    ['applying, failed', applying, fleetOf(reporting('a', 'failed'), z), ['node-broken a', 'draining failed']],
-    ['applying, unsupported', applying, fleetOf(reporting('a', 'unsupported'), z), ['node-broken a', 'draining failed']],
+    [
+      'applying, in sync',
+      applying,
+      fleetOf(reporting('a', 'in-sync', silent), z),
+      ['node-done a', next],
+    ],
+    [
+      'applying, restored',
+      applying,
+      fleetOf(reporting('a', 'restored'), z),
+      ['node-reverted a', 'draining failed'],
+    ],
+    [
+      'applying, failed',
+      applying,
+      fleetOf(reporting('a', 'failed'), z),
+      ['node-broken a', 'draining failed'],
+    ],
+    [
+      'applying, unsupported',
+      applying,
+      fleetOf(reporting('a', 'unsupported'), z),
+      ['node-broken a', 'draining failed'],
+    ],
     ['applying, removed', applying, fleetOf(z), ['node-broken a', 'draining failed']],
     ['suspect, silent', suspect, fleetOf(nodeView('a', silent), z), []],
     ['suspect, back', suspect, fleetOf(reporting('a', 'changed'), z), ['node-done a', next]],
-    ['suspect, failed', suspect, fleetOf(reporting('a', 'failed'), z), ['node-broken a', 'draining failed']],
+    [
+      'suspect, failed',
+      suspect,
+      fleetOf(reporting('a', 'failed'), z),
+      ['node-broken a', 'draining failed'],
+    ],
   ])
 })
 
@@ -139,7 +233,12 @@ t.test('running ends when every step is settled', async t => {
   const deferred = rolloutWith('running', { a: 'applying', b: 'deferred', c: 'skipped' })
   const b = nodeView('b', { highestGeneration: 9 })
   check(t, [
-    ['all done', applying, fleetOf(reporting('a', 'in-sync'), b), ['node-done a', 'ended succeeded']],
+    [
+      'all done',
+      applying,
+      fleetOf(reporting('a', 'in-sync'), b),
+      ['node-done a', 'ended succeeded'],
+    ],
     [
       'some deferred: they get back what they had',
       deferred,
@@ -173,7 +272,12 @@ t.test('draining waits for what is in motion, gives back what was given, and end
       fleetOf(...views.slice(1), reporting('a', 'changed')),
       ['node-done a', 'node-released b 6', 'ended failed'],
     ],
-    ['it breaks', moving, fleetOf(...views.slice(1), reporting('a', 'failed')), ['node-broken a', 'node-released b 6', 'ended failed']],
+    [
+      'it breaks',
+      moving,
+      fleetOf(...views.slice(1), reporting('a', 'failed')),
+      ['node-broken a', 'node-released b 6', 'ended failed'],
+    ],
     ['nothing moves; i was removed', still, fleetOf(...views), [...all, 'ended failed']],
     [
       'toward aborted',
@@ -201,41 +305,67 @@ t.test('a drain says which node failed and why', async t => {
 
   const events = decide(rollout, fleetOf(reporting('a', 'failed')), T0)
 
-  t.match(events[1], { kind: 'draining', reason: { code: 'node-refused', message: 'a: because of that' } })
+  t.match(events[1], {
+    kind: 'draining',
+    reason: { code: 'node-refused', message: 'a: because of that' },
+  })
 })
 
-t.test('a claim is granted for the current permit, again and again, and for nothing else', async t => {
-  const claim = (rollout: Rollout, node: string, generation: number) => {
-    const answer = request(rollout, { kind: 'claim', node, generation }, fleetOf(), T0)
-    return 'kind' in answer ? answer.reason.code : brief(answer)
-  }
-  for (const state of ['applying', 'suspect', 'done', 'broken'] as const) {
-    t.same(claim(rolloutWith('running', { a: state }), 'a', 5), [], state)
-  }
-  for (const state of ['assigned', 'staged', 'reverted', 'refused', 'deferred', 'skipped'] as const) {
-    t.equal(claim(rolloutWith('running', { a: state }), 'a', 5), 'not-permitted', state)
-  }
-  const permitted = rolloutWith('running', { a: 'permitted' })
-  t.same(claim(permitted, 'a', 5), ['permit-claimed a 5'])
-  t.equal(claim(permitted, 'a', 4), 'permit-stale')
-  t.equal(claim(permitted, 'a', 6), 'permit-stale')
-  t.equal(claim(permitted, 'constructor', 5), 'not-in-rollout')
-  t.equal(claim(rolloutWith('running', { a: 'waiting' }), 'a', 5), 'permit-stale')
-  t.equal(claim(rolloutWith('draining', { a: 'permitted' }), 'a', 5), 'not-permitted')
-  t.same(claim(rolloutWith('draining', { a: 'applying' }), 'a', 5), [], 'what has begun may finish')
-})
+t.test(
+  'a claim is granted for the current permit, again and again, and for nothing else',
+  async t => {
+    const claim = (rollout: Rollout, node: string, generation: number) => {
+      const answer = request(rollout, { kind: 'claim', node, generation }, fleetOf(), T0)
+      return 'kind' in answer ? answer.reason.code : brief(answer)
+    }
+    for (const state of ['applying', 'suspect', 'done', 'broken'] as const) {
+      t.same(claim(rolloutWith('running', { a: state }), 'a', 5), [], state)
+    }
+    for (const state of [
+      'assigned',
+      'staged',
+      'reverted',
+      'refused',
+      'deferred',
+      'skipped',
+    ] as const) {
+      t.equal(claim(rolloutWith('running', { a: state }), 'a', 5), 'not-permitted', state)
+    }
+    const permitted = rolloutWith('running', { a: 'permitted' })
+    t.same(claim(permitted, 'a', 5), ['permit-claimed a 5'])
+    t.equal(claim(permitted, 'a', 4), 'permit-stale')
+    t.equal(claim(permitted, 'a', 6), 'permit-stale')
+    t.equal(claim(permitted, 'constructor', 5), 'not-in-rollout')
+    t.equal(claim(rolloutWith('running', { a: 'waiting' }), 'a', 5), 'permit-stale')
+    t.equal(claim(rolloutWith('draining', { a: 'permitted' }), 'a', 5), 'not-permitted')
+    t.same(
+      claim(rolloutWith('draining', { a: 'applying' }), 'a', 5),
+      [],
+      'what has begun may finish',
+    )
+  },
+)
 
-t.test('abort stops a rollout that runs, withdraws its permit, and is refused too late', async t => {
-  const abort = (rollout: Rollout) => {
-    const fleet = fleetOf(nodeView('a', { highestGeneration: 7 }))
-    const answer = request(rollout, { kind: 'abort', reason: WHY }, fleet, T0)
-    return 'kind' in answer ? answer.reason.code : brief(answer)
-  }
-  t.same(abort(rolloutWith('planned', { a: 'waiting' })), ['draining aborted'])
-  t.same(abort(rolloutWith('staging', { a: 'assigned' })), ['draining aborted'])
-  t.same(abort(rolloutWith('running', { a: 'permitted' })), ['draining aborted', 'permit-withdrawn a 8'])
-  t.same(abort(rolloutWith('running', { a: 'applying' })), ['draining aborted'])
-  t.equal(abort(rolloutWith('draining', { a: 'applying' })), 'illegal-transition')
-  t.same(abort({ ...rolloutWith('draining', { a: 'applying' }), toward: 'aborted' }), [], 'twice')
-  t.equal(abort({ ...rolloutWith('succeeded', { a: 'done' }), endedAtMs: T0 }), 'illegal-transition')
-})
+t.test(
+  'abort stops a rollout that runs, withdraws its permit, and is refused too late',
+  async t => {
+    const abort = (rollout: Rollout) => {
+      const fleet = fleetOf(nodeView('a', { highestGeneration: 7 }))
+      const answer = request(rollout, { kind: 'abort', reason: WHY }, fleet, T0)
+      return 'kind' in answer ? answer.reason.code : brief(answer)
+    }
+    t.same(abort(rolloutWith('planned', { a: 'waiting' })), ['draining aborted'])
+    t.same(abort(rolloutWith('staging', { a: 'assigned' })), ['draining aborted'])
+    t.same(abort(rolloutWith('running', { a: 'permitted' })), [
+      'draining aborted',
+      'permit-withdrawn a 8',
+    ])
+    t.same(abort(rolloutWith('running', { a: 'applying' })), ['draining aborted'])
+    t.equal(abort(rolloutWith('draining', { a: 'applying' })), 'illegal-transition')
+    t.same(abort({ ...rolloutWith('draining', { a: 'applying' }), toward: 'aborted' }), [], 'twice')
+    t.equal(
+      abort({ ...rolloutWith('succeeded', { a: 'done' }), endedAtMs: T0 }),
+      'illegal-transition',
+    )
+  },
+)

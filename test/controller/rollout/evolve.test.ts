@@ -44,11 +44,29 @@ const at = { atMs: T0 + 7, node: 'a' }
 
 // Event, the states that it may find, the statuses of the rollout in which it may come, the state
 // after it (`same`: unchanged) and the generation after it.
-const STEP_TABLE: readonly [RolloutEvent, string, string, StepState | 'same', number | undefined][] = [
+const STEP_TABLE: readonly [
+  RolloutEvent,
+  string,
+  string,
+  StepState | 'same',
+  number | undefined,
+][] = [
   [{ kind: 'node-assigned', generation: 6, ...at }, 'waiting', 'staging', 'assigned', 6],
   [{ kind: 'node-staged', ...at }, 'assigned', 'staging', 'staged', 5],
-  [{ kind: 'node-refused', reason: WHY, ...at }, 'assigned staged permitted', 'staging running', 'refused', 5],
-  [{ kind: 'node-deferred', reason: WHY, ...at }, 'waiting assigned staged', 'staging running', 'deferred', 5],
+  [
+    { kind: 'node-refused', reason: WHY, ...at },
+    'assigned staged permitted',
+    'staging running',
+    'refused',
+    5,
+  ],
+  [
+    { kind: 'node-deferred', reason: WHY, ...at },
+    'waiting assigned staged',
+    'staging running',
+    'deferred',
+    5,
+  ],
   [{ kind: 'node-permitted', generation: 6, ...at }, 'staged', 'running', 'permitted', 6],
   [{ kind: 'permit-claimed', generation: 5, ...at }, 'permitted', 'running', 'applying', 5],
   [
@@ -59,7 +77,13 @@ const STEP_TABLE: readonly [RolloutEvent, string, string, StepState | 'same', nu
     6,
   ],
   [{ kind: 'node-suspected', reason: WHY, ...at }, 'applying', 'running draining', 'suspect', 5],
-  [{ kind: 'node-done', ...at }, 'permitted applying suspect broken', 'running draining', 'done', 5],
+  [
+    { kind: 'node-done', ...at },
+    'permitted applying suspect broken',
+    'running draining',
+    'done',
+    5,
+  ],
   [
     { kind: 'node-reverted', reason: WHY, ...at },
     'permitted applying suspect broken',
@@ -96,38 +120,45 @@ t.test('an event of a node finds the states that the table allows and no others'
         }
         const after = evolve(rollout, event).steps['a']
         t.equal(after?.state, next === 'same' ? state : next, what)
-        t.equal(after?.generation, state === 'waiting' && generation === 5 ? undefined : generation, what)
+        t.equal(
+          after?.generation,
+          state === 'waiting' && generation === 5 ? undefined : generation,
+          what,
+        )
         t.equal(after?.sinceMs, T0 + 7)
       }
     }
   }
 })
 
-t.test('an event of the rollout finds the statuses that the table allows and no others', async t => {
-  const drain = (toward: 'failed' | 'aborted'): RolloutEvent => ({
-    kind: 'draining',
-    toward,
-    reason: WHY,
-    atMs: T0,
-  })
-  const table: readonly [RolloutEvent, string, RolloutStatus][] = [
-    [{ kind: 'planned', atMs: T0 }, '', 'planned'],
-    [{ kind: 'started', atMs: T0 }, 'planned', 'staging'],
-    [{ kind: 'staged', atMs: T0 }, 'staging', 'running'],
-    [drain('failed'), 'staging running', 'draining'],
-    [drain('aborted'), 'planned staging running', 'draining'],
-    [{ kind: 'ended', status: 'succeeded', atMs: T0 }, 'running', 'succeeded'],
-    [{ kind: 'ended', status: 'failed', atMs: T0 }, 'draining', 'failed'],
-  ]
-  for (const [event, statuses, next] of table) {
-    for (const status of STATUSES) {
-      const rollout = rolloutWith(status, { a: 'done' })
-      const what = `${event.kind} in ${status}`
-      if (statuses.split(' ').includes(status)) t.equal(evolve(rollout, event).status, next, what)
-      else t.throws(() => evolve(rollout, event), IllegalTransition, what)
+t.test(
+  'an event of the rollout finds the statuses that the table allows and no others',
+  async t => {
+    const drain = (toward: 'failed' | 'aborted'): RolloutEvent => ({
+      kind: 'draining',
+      toward,
+      reason: WHY,
+      atMs: T0,
+    })
+    const table: readonly [RolloutEvent, string, RolloutStatus][] = [
+      [{ kind: 'planned', atMs: T0 }, '', 'planned'],
+      [{ kind: 'started', atMs: T0 }, 'planned', 'staging'],
+      [{ kind: 'staged', atMs: T0 }, 'staging', 'running'],
+      [drain('failed'), 'staging running', 'draining'],
+      [drain('aborted'), 'planned staging running', 'draining'],
+      [{ kind: 'ended', status: 'succeeded', atMs: T0 }, 'running', 'succeeded'],
+      [{ kind: 'ended', status: 'failed', atMs: T0 }, 'draining', 'failed'],
+    ]
+    for (const [event, statuses, next] of table) {
+      for (const status of STATUSES) {
+        const rollout = rolloutWith(status, { a: 'done' })
+        const what = `${event.kind} in ${status}`
+        if (statuses.split(' ').includes(status)) t.equal(evolve(rollout, event).status, next, what)
+        else t.throws(() => evolve(rollout, event), IllegalTransition, what)
+      }
     }
-  }
-})
+  },
+)
 
 t.test('the conditions that are more than a state', async t => {
   const ended = (status: 'succeeded' | 'partial' | 'failed' | 'aborted'): RolloutEvent => ({
@@ -137,13 +168,21 @@ t.test('the conditions that are more than a state', async t => {
   })
   const permit: RolloutEvent = { kind: 'node-permitted', generation: 6, ...at }
   const refused: readonly [string, Rollout, RolloutEvent][] = [
-    ['a node outside of the plan', rolloutWith('staging', { b: 'waiting' }), { kind: 'node-staged', ...at }],
+    [
+      'a node outside of the plan',
+      rolloutWith('staging', { b: 'waiting' }),
+      { kind: 'node-staged', ...at },
+    ],
     [
       'a node of a name that objects have by themselves',
       rolloutWith('staging', { b: 'waiting' }),
       { kind: 'node-staged', atMs: T0, node: 'constructor' },
     ],
-    ['a generation that is not higher', rolloutWith('running', { a: 'staged' }), { ...permit, generation: 5 }],
+    [
+      'a generation that is not higher',
+      rolloutWith('running', { a: 'staged' }),
+      { ...permit, generation: 5 },
+    ],
     [
       'a claim of another generation',
       rolloutWith('running', { a: 'permitted' }),
@@ -154,18 +193,41 @@ t.test('the conditions that are more than a state', async t => {
       rolloutWith('draining', { a: 'waiting' }),
       { kind: 'node-released', generation: 6, ...at },
     ],
-    ['staged with a node assigned', rolloutWith('staging', { a: 'assigned' }), { kind: 'staged', atMs: T0 }],
+    [
+      'staged with a node assigned',
+      rolloutWith('staging', { a: 'assigned' }),
+      { kind: 'staged', atMs: T0 },
+    ],
     ['an end with a step in motion', rolloutWith('draining', { a: 'suspect' }), ended('failed')],
-    ['an end that it does not drain toward', rolloutWith('draining', { a: 'done' }), ended('aborted')],
+    [
+      'an end that it does not drain toward',
+      rolloutWith('draining', { a: 'done' }),
+      ended('aborted'),
+    ],
     ['success with a deferred step', rolloutWith('running', { a: 'deferred' }), ended('succeeded')],
     ['partial with all done', rolloutWith('running', { a: 'done' }), ended('partial')],
-    ['partial with a failure', rolloutWith('running', { a: 'refused', b: 'done' }), ended('partial')],
+    [
+      'partial with a failure',
+      rolloutWith('running', { a: 'refused', b: 'done' }),
+      ended('partial'),
+    ],
     ['an end with a step staged', rolloutWith('running', { a: 'staged' }), ended('partial')],
     ['failed without draining', rolloutWith('running', { a: 'done' }), ended('failed')],
   ]
-  for (const state of ['permitted', 'applying', 'suspect', 'reverted', 'refused', 'broken'] as const) {
+  for (const state of [
+    'permitted',
+    'applying',
+    'suspect',
+    'reverted',
+    'refused',
+    'broken',
+  ] as const) {
     const rollout = rolloutWith('running', { a: 'staged', b: state })
-    t.throws(() => evolve(rollout, permit), IllegalTransition, `a permit beside a step that is ${state}`)
+    t.throws(
+      () => evolve(rollout, permit),
+      IllegalTransition,
+      `a permit beside a step that is ${state}`,
+    )
   }
   for (const [what, rollout, event] of refused) {
     t.throws(() => evolve(rollout, event), IllegalTransition, what)
@@ -175,26 +237,38 @@ t.test('the conditions that are more than a state', async t => {
   t.equal(partial.endedAtMs, T0)
 })
 
-t.test('a rollout begins with planned, each event is a version, and nothing given is changed', async t => {
-  const plan = samplePlan(['a', 'b'])
-  const first = startRollout('r1', plan, { kind: 'planned', atMs: T0 })
-  const before = structuredClone(first)
-  const events: readonly RolloutEvent[] = [
-    { kind: 'started', atMs: T0 + 1 },
-    { kind: 'node-assigned', node: 'b', generation: 1, atMs: T0 + 2 },
-    { kind: 'node-refused', node: 'b', reason: WHY, atMs: T0 + 3 },
-    { kind: 'draining', toward: 'failed', reason: WHY, atMs: T0 + 4 },
-    { kind: 'node-released', node: 'b', generation: 2, atMs: T0 + 5 },
-    { kind: 'ended', status: 'failed', atMs: T0 + 6 },
-  ]
+t.test(
+  'a rollout begins with planned, each event is a version, and nothing given is changed',
+  async t => {
+    const plan = samplePlan(['a', 'b'])
+    const first = startRollout('r1', plan, { kind: 'planned', atMs: T0 })
+    const before = structuredClone(first)
+    const events: readonly RolloutEvent[] = [
+      { kind: 'started', atMs: T0 + 1 },
+      { kind: 'node-assigned', node: 'b', generation: 1, atMs: T0 + 2 },
+      { kind: 'node-refused', node: 'b', reason: WHY, atMs: T0 + 3 },
+      { kind: 'draining', toward: 'failed', reason: WHY, atMs: T0 + 4 },
+      { kind: 'node-released', node: 'b', generation: 2, atMs: T0 + 5 },
+      { kind: 'ended', status: 'failed', atMs: T0 + 6 },
+    ]
 
-  const last = evolveAll(first, events)
+    const last = evolveAll(first, events)
 
-  t.strictSame(events.reduce(evolve, first), last, 'one by one or all at once is the same')
-  t.strictSame(first, before)
-  t.equal(last.version, 7)
-  t.match(last, { status: 'failed', reason: WHY, startedAtMs: T0 + 1, endedAtMs: T0 + 6 })
-  t.strictSame(last.steps['b'], { node: 'b', state: 'refused', generation: 2, reason: WHY, sinceMs: T0 + 5 })
-  t.throws(() => startRollout('r1', plan, { kind: 'started', atMs: T0 }), IllegalTransition)
-  t.throws(() => startRollout('r1', samplePlan(['a', 'a']), { kind: 'planned', atMs: T0 }), /twice/)
-})
+    t.strictSame(events.reduce(evolve, first), last, 'one by one or all at once is the same')
+    t.strictSame(first, before)
+    t.equal(last.version, 7)
+    t.match(last, { status: 'failed', reason: WHY, startedAtMs: T0 + 1, endedAtMs: T0 + 6 })
+    t.strictSame(last.steps['b'], {
+      node: 'b',
+      state: 'refused',
+      generation: 2,
+      reason: WHY,
+      sinceMs: T0 + 5,
+    })
+    t.throws(() => startRollout('r1', plan, { kind: 'started', atMs: T0 }), IllegalTransition)
+    t.throws(
+      () => startRollout('r1', samplePlan(['a', 'a']), { kind: 'planned', atMs: T0 }),
+      /twice/,
+    )
+  },
+)

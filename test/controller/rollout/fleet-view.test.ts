@@ -11,7 +11,10 @@ const CONTENT = sha256('the content')
 
 type ServiceExcerpt = ReportExcerpt['services'][number]
 
-function service(outcome: ServiceExcerpt['outcome'], more: Partial<ServiceExcerpt> = {}): ServiceExcerpt {
+function service(
+  outcome: ServiceExcerpt['outcome'],
+  more: Partial<ServiceExcerpt> = {},
+): ServiceExcerpt {
   const reason = { code: outcome, message: `it is ${outcome}` }
   return { service: 'prometheus', outcome, reason, activations: 0, ...more }
 }
@@ -44,7 +47,15 @@ function view(one: RolloutMember, online = true): NodeView | undefined {
 }
 
 t.test('the worst outcome counts, whatever the order of the services', async t => {
-  const order = ['in-sync', 'changed', 'staged', 'waiting', 'unsupported', 'restored', 'failed'] as const
+  const order = [
+    'in-sync',
+    'changed',
+    'staged',
+    'waiting',
+    'unsupported',
+    'restored',
+    'failed',
+  ] as const
   for (const [index, worst] of order.entries()) {
     for (const better of order.slice(0, index)) {
       const services = [service(better), service(worst, { service: 'influxdb' })]
@@ -54,15 +65,18 @@ t.test('the worst outcome counts, whatever the order of the services', async t =
   }
 })
 
-t.test('a report that says nothing of a service that the node was given says nothing good', async t => {
-  t.equal(view(member([]))?.outcome, undefined)
-  t.equal(view(member([service('in-sync', { service: 'influxdb' })]))?.outcome, undefined)
-  t.equal(view(member([service('planned')]))?.outcome, undefined)
-  t.equal(view(member([service('failed', { service: 'influxdb' })]))?.outcome, 'failed')
-  const problem = { code: 'unsupported-desired-state', message: 'it cannot be read' }
-  t.match(view(member([], { problem })), { outcome: 'failed', reason: problem })
-  t.match(view(member([service('in-sync')], { problem })), { outcome: 'in-sync' })
-})
+t.test(
+  'a report that says nothing of a service that the node was given says nothing good',
+  async t => {
+    t.equal(view(member([]))?.outcome, undefined)
+    t.equal(view(member([service('in-sync', { service: 'influxdb' })]))?.outcome, undefined)
+    t.equal(view(member([service('planned')]))?.outcome, undefined)
+    t.equal(view(member([service('failed', { service: 'influxdb' })]))?.outcome, 'failed')
+    const problem = { code: 'unsupported-desired-state', message: 'it cannot be read' }
+    t.match(view(member([], { problem })), { outcome: 'failed', reason: problem })
+    t.match(view(member([service('in-sync')], { problem })), { outcome: 'in-sync' })
+  },
+)
 
 t.test('another document for the same generation is a contradiction', async t => {
   const contradicting = member([service('in-sync')], { observedDigest: sha256('x') })
@@ -84,12 +98,15 @@ t.test('inactive and broken are told from the services', async t => {
   t.match(view(member([service('failed')])), { broken: false })
 })
 
-t.test('silence is counted from whatever was heard last, and not while the agent is there', async t => {
-  t.equal(view(member([]), false)?.silentMs, 90)
-  t.equal(view(member([], {}, { seenAtMs: T0 + 60 }), false)?.silentMs, 40)
-  t.equal(view(member([], {}, { seenAtMs: T0 + 600 }), false)?.silentMs, 0, 'the clock went back')
-  t.equal(view(member([]), true)?.silentMs, 0)
-})
+t.test(
+  'silence is counted from whatever was heard last, and not while the agent is there',
+  async t => {
+    t.equal(view(member([]), false)?.silentMs, 90)
+    t.equal(view(member([], {}, { seenAtMs: T0 + 60 }), false)?.silentMs, 40)
+    t.equal(view(member([], {}, { seenAtMs: T0 + 600 }), false)?.silentMs, 0, 'the clock went back')
+    t.equal(view(member([]), true)?.silentMs, 0)
+  },
+)
 
 t.test('a node without a report is seen, one that lost what it was given is not', async t => {
   t.match(view(member([], {}, { report: undefined })), {

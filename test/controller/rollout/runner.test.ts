@@ -1,12 +1,26 @@
 import t, { type Test } from 'tap'
-import { createRunner, type Runner, type RunnerOptions } from '../../../controller/rollout/runner.ts'
+import {
+  createRunner,
+  type Runner,
+  type RunnerOptions,
+} from '../../../controller/rollout/runner.ts'
 import type { Rollout, RolloutPlan } from '../../../controller/rollout/rollout.ts'
 import { verifyAudit } from '../../../controller/store/audit-chain.ts'
 import { openSqliteStore } from '../../../controller/store/sqlite.ts'
 import type { Store, Transaction } from '../../../controller/store/store.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import { contentDigestOf, isIntact, sealDesiredState } from '../../../shared/contract/desired-state.ts'
-import { sampleContent, sampleNode, samplePlan, samplePlannedNode, T0 } from '../../contract/samples.ts'
+import {
+  contentDigestOf,
+  isIntact,
+  sealDesiredState,
+} from '../../../shared/contract/desired-state.ts'
+import {
+  sampleContent,
+  sampleNode,
+  samplePlan,
+  samplePlannedNode,
+  T0,
+} from '../../contract/samples.ts'
 import { type Behaviour, pass } from './fake-fleet.ts'
 import { brief, WHY } from './states.ts'
 
@@ -50,7 +64,11 @@ function counter(prefix: string): () => string {
 }
 
 /** Ticks and passes of all agents in turn, until nothing moves. */
-async function settle({ store, runner, behaviours }: Omit<Fixture, 'published' | 'errors'>): Promise<void> {
+async function settle({
+  store,
+  runner,
+  behaviours,
+}: Omit<Fixture, 'published' | 'errors'>): Promise<void> {
   for (let quiet = 0, round = 0; quiet < 2; round++) {
     if (round > 100) throw new Error('the rollout does not come to rest')
     const before = await store.transaction(versions)
@@ -66,12 +84,14 @@ async function versions(tx: Transaction): Promise<string> {
 }
 
 const statesOf = (rollout: Rollout | undefined) =>
-  Object.values(rollout?.steps ?? {}).map(step => step.state).join(' ')
+  Object.values(rollout?.steps ?? {})
+    .map(step => step.state)
+    .join(' ')
 
 const read = (store: Store, id: string) => store.transaction(tx => tx.rollouts.get(id))
 
 const desiredOf = (store: Store, node: string) =>
-  store.transaction(async tx => (await tx.desired.get(node)))
+  store.transaction(async tx => await tx.desired.get(node))
 
 t.test('a rollout stages everywhere, then moves the nodes one by one', async t => {
   const fixture = await setUp(t)
@@ -93,7 +113,10 @@ t.test('a rollout stages everywhere, then moves the nodes one by one', async t =
   const audit = await store.transaction(tx => tx.audit.list({ after: 0, limit: 99 }))
   t.same(verifyAudit(audit), { kind: 'intact' })
   t.match(audit[0], { actor: 'ada', action: 'rollout-create', subject: 'r1' })
-  t.match(audit.find(entry => entry.action === 'rollout-permit-claimed'), { actor: 'c', subject: 'r1/c' })
+  t.match(
+    audit.find(entry => entry.action === 'rollout-permit-claimed'),
+    { actor: 'c', subject: 'r1/c' },
+  )
 })
 
 t.test('the first failure stops it: the others keep or get back what they had', async t => {
@@ -104,7 +127,9 @@ t.test('the first failure stops it: the others keep or get back what they had', 
   const from = contentDigestOf(sampleContent('b', 1))
   behaviours['b'] = 'restoring'
 
-  const nodes = NAMES.map(node => samplePlannedNode(node, 2, contentDigestOf(sampleContent(node, 1))))
+  const nodes = NAMES.map(node =>
+    samplePlannedNode(node, 2, contentDigestOf(sampleContent(node, 1))),
+  )
   await runner.create({ revision: 2, author: 'ada', nodes }, 'ada')
   await settle(fixture)
 
@@ -121,23 +146,26 @@ t.test('the first failure stops it: the others keep or get back what they had', 
   t.equal((await desiredOf(store, 'b'))?.state.contentDigest, from)
 })
 
-t.test('nodes that are asleep or stopped are deferred, refusing ones stop it in staging', async t => {
-  const fixture = await setUp(t)
-  const { store, runner, behaviours } = fixture
-  behaviours['a'] = 'asleep'
-  behaviours['b'] = 'stopped'
-  await runner.create(samplePlan(['a', 'b', 'c']), 'ada')
-  await settle(fixture)
-  t.equal((await read(store, 'r1'))?.status, 'partial')
-  t.equal(statesOf(await read(store, 'r1')), 'deferred deferred done')
-  t.equal(await desiredOf(store, 'a'), undefined)
-  t.match((await desiredOf(store, 'b'))?.state, { mode: 'enforce', content: { services: [] } })
+t.test(
+  'nodes that are asleep or stopped are deferred, refusing ones stop it in staging',
+  async t => {
+    const fixture = await setUp(t)
+    const { store, runner, behaviours } = fixture
+    behaviours['a'] = 'asleep'
+    behaviours['b'] = 'stopped'
+    await runner.create(samplePlan(['a', 'b', 'c']), 'ada')
+    await settle(fixture)
+    t.equal((await read(store, 'r1'))?.status, 'partial')
+    t.equal(statesOf(await read(store, 'r1')), 'deferred deferred done')
+    t.equal(await desiredOf(store, 'a'), undefined)
+    t.match((await desiredOf(store, 'b'))?.state, { mode: 'enforce', content: { services: [] } })
 
-  behaviours['a'] = 'refusing'
-  await runner.create(samplePlan(['a']), 'ada')
-  await settle(fixture)
-  t.equal((await read(store, 'r2'))?.status, 'failed')
-})
+    behaviours['a'] = 'refusing'
+    await runner.create(samplePlan(['a']), 'ada')
+    await settle(fixture)
+    t.equal((await read(store, 'r2'))?.status, 'failed')
+  },
+)
 
 t.test('an abort is audited, withdraws the permit, and ends when nothing is in motion', async t => {
   const fixture = await setUp(t)
@@ -156,13 +184,19 @@ t.test('an abort is audited, withdraws the permit, and ends when nothing is in m
   await settle(fixture)
   t.equal((await desiredOf(store, 'a'))?.state.generation, 4, 'withdrawn as 3, given back as 4')
   const audit = await store.transaction(tx => tx.audit.list({ after: 0, limit: 99 }))
-  t.match(audit.find(entry => entry.action === 'rollout-abort'), { actor: 'bob', reason: WHY })
+  t.match(
+    audit.find(entry => entry.action === 'rollout-abort'),
+    { actor: 'bob', reason: WHY },
+  )
   await t.rejects(runner.abort('none', 'bob', WHY), { code: 'not-found' })
 
   behaviours['c'] = 'refusing'
   await runner.create(samplePlan(['c']), 'ada')
   await settle(fixture)
-  t.match(await runner.abort('r2', 'bob', WHY), { kind: 'refused', reason: { code: 'illegal-transition' } })
+  t.match(await runner.abort('r2', 'bob', WHY), {
+    kind: 'refused',
+    reason: { code: 'illegal-transition' },
+  })
 })
 
 t.test('a claim is for the current document only, and is granted again', async t => {
@@ -183,9 +217,12 @@ t.test('a claim is for the current document only, and is granted again', async t
   for (const [answer, code] of refused) t.match(answer, { granted: false, reason: { code } })
 
   const granted = await Promise.all([1, 2, 3].map(() => runner.claim('a', generation, digest)))
-  for (const answer of granted) t.match(answer, { granted: true, reason: { code: 'permit-claimed' } })
+  for (const answer of granted)
+    t.match(answer, { granted: true, reason: { code: 'permit-claimed' } })
   const events = await store.transaction(tx => tx.rollouts.events('r1', { after: 0, limit: 99 }))
-  const claims = brief(events.map(({ event }) => event)).filter(line => line.startsWith('permit-claimed'))
+  const claims = brief(events.map(({ event }) => event)).filter(line =>
+    line.startsWith('permit-claimed'),
+  )
   t.same(claims, ['permit-claimed a 2'])
 })
 
@@ -204,7 +241,10 @@ t.test('what an earlier rollout has brought needs no permit of the one that is a
   const plan: RolloutPlan = {
     revision: 2,
     author: 'ada',
-    nodes: [samplePlannedNode('a', 2, contentDigestOf(sampleContent('a', 1))), samplePlannedNode('c')],
+    nodes: [
+      samplePlannedNode('a', 2, contentDigestOf(sampleContent('a', 1))),
+      samplePlannedNode('c'),
+    ],
   }
   await runner.create(plan, 'ada')
   t.equal(statesOf(await read(store, 'r2')), 'deferred assigned')
@@ -230,7 +270,10 @@ t.test('a plan that others have overtaken is refused', async t => {
   await t.rejects(runner.create(samplePlan(['a']), 'ada'), { code: 'stale-plan' })
   await t.rejects(runner.create(samplePlan(['nobody']), 'ada'), { code: 'not-found' })
   const forged = { ...samplePlannedNode('b'), content: sampleContent('b', 5) }
-  await t.rejects(runner.create({ revision: 1, author: 'ada', nodes: [forged] }, 'ada'), /another content/)
+  await t.rejects(
+    runner.create({ revision: 1, author: 'ada', nodes: [forged] }, 'ada'),
+    /another content/,
+  )
   await runner.create(samplePlan(['b', 'c']), 'ada')
   await t.rejects(runner.create(samplePlan(['c']), 'ada'), { code: 'overlapping-rollout' })
   const list = await store.transaction(tx => tx.rollouts.list({ limit: 9 }))
@@ -239,24 +282,27 @@ t.test('a plan that others have overtaken is refused', async t => {
   t.equal(empty.status, 'succeeded')
 })
 
-t.test('a node that is removed, and one that comes back under its name, do not hold up the rest', async t => {
-  const fixture = await setUp(t)
-  const { store, runner, behaviours, errors } = fixture
-  await runner.create(samplePlan(['a', 'b', 'c']), 'ada')
-  await store.transaction(async tx => {
-    await tx.nodes.remove('b', T0)
-    await tx.nodes.remove('c', T0)
-    await tx.nodes.insert(sampleNode('c'))
-  })
-  behaviours['b'] = 'asleep'
+t.test(
+  'a node that is removed, and one that comes back under its name, do not hold up the rest',
+  async t => {
+    const fixture = await setUp(t)
+    const { store, runner, behaviours, errors } = fixture
+    await runner.create(samplePlan(['a', 'b', 'c']), 'ada')
+    await store.transaction(async tx => {
+      await tx.nodes.remove('b', T0)
+      await tx.nodes.remove('c', T0)
+      await tx.nodes.insert(sampleNode('c'))
+    })
+    behaviours['b'] = 'asleep'
 
-  await settle(fixture)
+    await settle(fixture)
 
-  t.equal(statesOf(await read(store, 'r1')), 'done deferred deferred')
-  t.equal((await read(store, 'r1'))?.status, 'partial')
-  t.equal(await desiredOf(store, 'c'), undefined)
-  t.same(errors, [])
-})
+    t.equal(statesOf(await read(store, 'r1')), 'done deferred deferred')
+    t.equal((await read(store, 'r1'))?.status, 'partial')
+    t.equal(await desiredOf(store, 'c'), undefined)
+    t.same(errors, [])
+  },
+)
 
 t.test('a rollout that cannot move does not stop another', async t => {
   const fixture = await setUp(t, {
@@ -287,7 +333,10 @@ t.test('a controller that is killed at any event is carried on by the next', asy
   ]
   let kills = 0
   for (const [expected, behaviours] of scenarios) {
-    const undisturbed = await runKilled(t, behaviours, { at: Number.POSITIVE_INFINITY, stored: true })
+    const undisturbed = await runKilled(t, behaviours, {
+      at: Number.POSITIVE_INFINITY,
+      stored: true,
+    })
     t.equal(undisturbed.end, expected)
     for (let at = 1; at <= undisturbed.appends; at++) {
       for (const stored of [true, false]) {

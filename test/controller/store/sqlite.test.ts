@@ -25,38 +25,46 @@ t.test('the store in a file', async t => {
   storeConformance(t, () => open(join(directory, `${count++}.db`)))
 })
 
-t.test('what was committed is there after closing and opening, in files for their owner alone', async t => {
-  const path = join(t.testdir(), 'store.db')
-  const first = await open(path)
-  await first.transaction(tx => tx.nodes.insert(sampleNode('a')))
+t.test(
+  'what was committed is there after closing and opening, in files for their owner alone',
+  async t => {
+    const path = join(t.testdir(), 'store.db')
+    const first = await open(path)
+    await first.transaction(tx => tx.nodes.insert(sampleNode('a')))
 
-  for (const file of [path, `${path}-wal`, `${path}.lock`]) {
-    t.equal(statSync(file).mode & 0o777, 0o600, file)
-  }
-  await first.close()
-  const second = await open(path)
-  t.teardown(() => second.close())
-  t.same(await second.transaction(tx => tx.nodes.get('a')), sampleNode('a'))
-})
+    for (const file of [path, `${path}-wal`, `${path}.lock`]) {
+      t.equal(statSync(file).mode & 0o777, 0o600, file)
+    }
+    await first.close()
+    const second = await open(path)
+    t.teardown(() => second.close())
+    t.same(await second.transaction(tx => tx.nodes.get('a')), sampleNode('a'))
+  },
+)
 
-t.test('a second opening of the same database is refused, naming the holder, until the first is closed', async t => {
-  const path = join(t.testdir(), 'store.db')
-  const first = await open(path)
+t.test(
+  'a second opening of the same database is refused, naming the holder, until the first is closed',
+  async t => {
+    const path = join(t.testdir(), 'store.db')
+    const first = await open(path)
 
-  await t.rejects(open(path), { code: 'store-locked', details: { pid: process.pid } })
-  await first.transaction(tx => tx.settings.set('fleet', 'one'))
+    await t.rejects(open(path), { code: 'store-locked', details: { pid: process.pid } })
+    await first.transaction(tx => tx.settings.set('fleet', 'one'))
 
-  await first.close()
-  const second = await open(path)
-  t.equal(await second.transaction(tx => tx.settings.get('fleet')), 'one')
-  await second.close()
-})
+    await first.close()
+    const second = await open(path)
+    t.equal(await second.transaction(tx => tx.settings.get('fleet')), 'one')
+    await second.close()
+  },
+)
 
 t.test('a killed controller loses nothing it acknowledged and leaves no lock behind', async t => {
   const path = join(t.testdir(), 'store.db')
   let acknowledged = 0
   for (let kill = 0; kill < KILLS; kill++) {
-    const child = spawn(process.execPath, [COMMITTER, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [COMMITTER, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const exited = once(child, 'exit')
     const killAt = acknowledged + 1 + ((kill * 7) % COMMITS_BEFORE_KILL)
     for await (const line of createInterface(child.stdout)) {
@@ -107,7 +115,10 @@ t.test('a damaged database is refused with what to do, or is sound', async t => 
     }
   }
   t.ok(refused >= 4, `${refused} refused`)
-  writeFileSync(join(directory, 'text.db'), 'this is not a database, it is a text of some length\n'.repeat(50))
+  writeFileSync(
+    join(directory, 'text.db'),
+    'this is not a database, it is a text of some length\n'.repeat(50),
+  )
   await t.rejects(open(join(directory, 'text.db')), { code: 'store-corrupt' })
   await t.rejects(open(join(directory, 'none/store.db')), { code: 'store-unavailable' })
 })
@@ -116,13 +127,18 @@ t.test('a row that does not parse is a damaged store, not a wrong answer', async
   const path = join(t.testdir(), 'store.db')
   await (await open(path)).close()
   const database = new DatabaseSync(path)
-  database.exec(`insert into nodes values ('a', '{"role": 1}', '{"dns":[],"ip":[]}', 1, null, null)`)
+  database.exec(
+    `insert into nodes values ('a', '{"role": 1}', '{"dns":[],"ip":[]}', 1, null, null)`,
+  )
   database.close()
 
   const store = await open(path)
   t.teardown(() => store.close())
 
-  await t.rejects(store.transaction(tx => tx.nodes.get('a')), { code: 'store-corrupt' })
+  await t.rejects(
+    store.transaction(tx => tx.nodes.get('a')),
+    { code: 'store-corrupt' },
+  )
 })
 
 t.test('a database of a newer schema is refused, an older one is migrated one by one', async t => {
@@ -139,10 +155,13 @@ t.test('a database of a newer schema is refused, an older one is migrated one by
   migrate(database, options)
   migrate(database, options)
   const rows = database.prepare('select number, applied_at_ms from schema_migrations').all()
-  t.same(rows.map(row => ({ ...row })), [
-    { number: 1, applied_at_ms: T0 },
-    { number: 2, applied_at_ms: T0 + 1 },
-  ])
+  t.same(
+    rows.map(row => ({ ...row })),
+    [
+      { number: 1, applied_at_ms: T0 },
+      { number: 2, applied_at_ms: T0 + 1 },
+    ],
+  )
   t.equal(database.prepare(`select name from sqlite_schema where name = 'half'`).get(), undefined)
   database.close()
 

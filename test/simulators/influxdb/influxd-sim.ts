@@ -2,6 +2,7 @@
 // configuration, its TLS listener, what SIGHUP does to it; points are counted in memory. Compared with
 // the real OSS 1.6.7 in test/simulators/influxdb.test.ts.
 
+import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -77,16 +78,16 @@ async function run(file: string | undefined): Promise<void> {
     log: (message, remote) =>
       log('error', `http: TLS handshake error from ${remote}: ${message}`, {}),
   })
-  server.on('error', error => {
+  server.prependListener('error', error => {
     process.stderr.write(`run: open server: open service: listen tcp: ${error.message}\n`)
     process.exit(1)
   })
   const bind = String(httpValue(config, 'bind-address'))
   const address = failing('run: open server: open service', () => parseListenAddress(bind))
   if (httpValue(config, 'enabled') === true) {
-    server.listen(address.port, address.host, () =>
-      log('info', 'Listening on HTTP', { service: 'httpd', addr: bind, https: String(secure) }),
-    )
+    server.listen(address.port, address.host)
+    await once(server, 'listening')
+    log('info', 'Listening on HTTP', { service: 'httpd', addr: bind, https: String(secure) })
   }
   process.on('SIGTERM', () => {
     log('info', 'Signal received, initializing clean shutdown...', {})

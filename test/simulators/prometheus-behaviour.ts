@@ -1,0 +1,461 @@
+// What Prometheus 2.42 and its promtool do: the simulator is held to it in prometheus.test.ts, the real
+// programs in test/lab/real-programs.test.ts.
+
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { runCommand } from '../lab/command.ts'
+import { until } from '../lab/until.ts'
+import { freePort } from '../sandbox/sandbox.ts'
+import { createCa, encryptKey, issue, write } from './certificates.ts'
+import { type Daemon, startDaemon, untilPrinted } from './daemon.ts'
+import { exchange, fingerprintOf, keepAliveAgent, probe, type ProbeOptions } from './probe.ts'
+
+export interface PrometheusProgram {
+  readonly name: string
+  readonly prometheus: readonly string[]
+  readonly promtool: readonly string[]
+}
+
+const PAIR = '  cert_file: a.crt\n  key_file: a.key\n'
+/** web-config.yml → what promtool says of it; undefined: success. */
+const WEB_CONFIGS: readonly (readonly [string, string, string | undefined])[] = [
+  ['pair', `tls_server_config:\n${PAIR}`, undefined],
+  ['bundle', 'tls_server_config:\n  cert_file: bundle.pem\n  key_file: bundle.pem\n', undefined],
+  ['empty', '', undefined],
+  ['section-empty', 'tls_server_config:\n', undefined],
+  ['only-version', 'tls_server_config:\n  min_version: TLS12\n', undefined],
+  ['no-key', 'tls_server_config:\n  cert_file: a.crt\n', 'missing key_file'],
+  ['no-cert', 'tls_server_config:\n  key_file: a.key\n', 'missing cert_file'],
+  [
+    'unknown-keys',
+    `tls_server_config:\n${PAIR}  foo: 1\n  bar: 2\n`,
+    'yaml: unmarshal errors:\n  line 4: field foo not found in type web.TLSConfig\n  line 5: field bar not found in type web.TLSConfig',
+  ],
+  [
+    'unknown-section',
+    'TLS_server_config:\n',
+    'yaml: unmarshal errors:\n  line 1: field TLS_server_config not found in type web.Config',
+  ],
+  [
+    'too-new',
+    `tls_server_config:\n${PAIR}  client_allowed_sans: [a]\n`,
+    'yaml: unmarshal errors:\n  line 4: field client_allowed_sans not found in type web.TLSConfig',
+  ],
+  [
+    'too-new-section',
+    'rate_limit:\n  interval: 1s\n',
+    'yaml: unmarshal errors:\n  line 1: field rate_limit not found in type web.Config',
+  ],
+  [
+    'twice',
+    'tls_server_config:\n  cert_file: a.crt\n  cert_file: a.crt\n  key_file: a.key\n',
+    'yaml: unmarshal errors:\n  line 3: field cert_file already set in type web.TLSConfig',
+  ],
+  [
+    'list',
+    'tls_server_config: [a]\n',
+    'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into web.TLSConfig',
+  ],
+  [
+    'list-value',
+    `tls_server_config:\n  cert_file: [a]\n  key_file: a.key\n`,
+    'yaml: unmarshal errors:\n  line 2: cannot unmarshal !!seq into string',
+  ],
+  [
+    'scalar',
+    'hello\n',
+    'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `hello` into web.Config',
+  ],
+  [
+    'not-bool',
+    `tls_server_config:\n${PAIR}  prefer_server_cipher_suites: "yes"\n`,
+    'yaml: unmarshal errors:\n  line 4: cannot unmarshal !!str `yes` into bool',
+  ],
+  [
+    'other-key',
+    'tls_server_config:\n  cert_file: a.crt\n  key_file: b.key\n',
+    'failed to load X509KeyPair: tls: private key does not match public key',
+  ],
+  [
+    'other-type',
+    'tls_server_config:\n  cert_file: a.crt\n  key_file: rsa.key\n',
+    'failed to load X509KeyPair: tls: private key type does not match public key type',
+  ],
+  [
+    'wrong-order',
+    'tls_server_config:\n  cert_file: ca-first.crt\n  key_file: a.key\n',
+    'failed to load X509KeyPair: tls: private key does not match public key',
+  ],
+  [
+    'encrypted',
+    'tls_server_config:\n  cert_file: a.crt\n  key_file: encrypted.key\n',
+    'failed to load X509KeyPair: tls: failed to parse private key',
+  ],
+  [
+    'missing',
+    'tls_server_config:\n  cert_file: none.crt\n  key_file: a.key\n',
+    'failed to load X509KeyPair: open none.crt: no such file or directory',
+  ],
+  [
+    'garbage',
+    'tls_server_config:\n  cert_file: garbage\n  key_file: a.key\n',
+    'failed to load X509KeyPair: tls: failed to find any PEM data in certificate input',
+  ],
+  [
+    'garbage-key',
+    'tls_server_config:\n  cert_file: a.crt\n  key_file: garbage\n',
+    'failed to load X509KeyPair: tls: failed to find any PEM data in key input',
+  ],
+  [
+    'swapped',
+    'tls_server_config:\n  cert_file: a.key\n  key_file: a.crt\n',
+    'failed to load X509KeyPair: tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched',
+  ],
+  [
+    'expired-or-cn-only',
+    'tls_server_config:\n  cert_file: cn.crt\n  key_file: cn.key\n',
+    undefined,
+  ],
+  [
+    'ca-without-policy',
+    `tls_server_config:\n${PAIR}  client_ca_file: ca.crt\n`,
+    "Client CA's have been configured without a Client Auth Policy",
+  ],
+  [
+    'policy-without-ca',
+    `tls_server_config:\n${PAIR}  client_auth_type: RequireAndVerifyClientCert\n`,
+    undefined,
+  ],
+  [
+    'ca-missing',
+    `tls_server_config:\n${PAIR}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: none\n`,
+    'open none: no such file or directory',
+  ],
+  [
+    'ca-garbage',
+    `tls_server_config:\n${PAIR}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: garbage\n`,
+    undefined,
+  ],
+  ['policy-alias', `tls_server_config:\n${PAIR}  client_auth_type: RequireClientCert\n`, undefined],
+  [
+    'policy-unknown',
+    `tls_server_config:\n${PAIR}  client_auth_type: Foo\n`,
+    'Invalid ClientAuth: Foo',
+  ],
+  [
+    'version-unknown',
+    `tls_server_config:\n${PAIR}  min_version: TLS14\n`,
+    'unknown TLS version: TLS14',
+  ],
+  ['curve-unknown', `tls_server_config:\n${PAIR}  curve_preferences: [X]\n`, 'unknown curve: X'],
+  ['cipher-unknown', `tls_server_config:\n${PAIR}  cipher_suites: [FOO]\n`, 'unknown cipher: FOO'],
+  ['header', 'http_server_config:\n  headers:\n    X-Frame-Options: deny\n', undefined],
+  [
+    'header-unknown',
+    'http_server_config:\n  headers:\n    Foo: bar\n',
+    'HTTP header "Foo" can not be configured',
+  ],
+  [
+    'header-value',
+    'http_server_config:\n  headers:\n    X-Frame-Options: foo\n',
+    'invalid value for X-Frame-Options. Expected one of: ["deny" "sameorigin"], but got: "foo"',
+  ],
+  [
+    'password',
+    'basic_auth_users:\n  a: b\n',
+    'crypto/bcrypt: hashedSecret too short to be a bcrypted password',
+  ],
+]
+
+function layOut(t: Test) {
+  const directory = t.testdir()
+  const ca = createCa(directory)
+  const a = issue(ca, 'a')
+  const b = issue(ca, 'b')
+  issue(ca, 'rsa', { rsa: true })
+  issue(ca, 'cn', { names: '' })
+  encryptKey(a, join(directory, 'encrypted.key'))
+  write(directory, 'bundle.pem', a.keyPem + a.certPem)
+  write(directory, 'ca-first.crt', ca.certPem + a.certPem)
+  write(directory, 'garbage', 'garbage\n')
+  const client = issue(ca, 'client', { usage: 'clientAuth' })
+  return { directory, ca, a, b, client }
+}
+
+export async function testPrometheus(t: Test, program: PrometheusProgram): Promise<void> {
+  await t.test(`promtool check web-config of the ${program.name}`, async t => {
+    const { directory } = layOut(t)
+    const files = WEB_CONFIGS.map(
+      ([name, text]) => write(directory, `${name}.yml`, text) && `${name}.yml`,
+    )
+    const run = async (...argv: readonly string[]) => {
+      const [command = '', ...rest] = [...program.promtool, ...argv]
+      return await runCommand(command, rest, { cwd: directory })
+    }
+
+    const { stderr, code } = await run('check', 'web-config', ...files)
+
+    const expected = WEB_CONFIGS.map(([name, , error]) =>
+      error === undefined ? `${name}.yml SUCCESS` : `${name}.yml FAILED: ${error}`,
+    )
+    t.same(stderr.trimEnd().split(/\n(?! )/), expected)
+    t.equal(code, 1)
+    t.equal((await run('check', 'web-config', 'pair.yml')).code, 0)
+    t.match(
+      (await run('check', 'web-config', write(directory, 'broken.yml', 'a: [\n'))).stderr,
+      /FAILED: yaml: /,
+    )
+    const missing = await run('check', 'web-config', 'none.yml')
+    t.match(missing, {
+      code: 1,
+      stderr: "promtool: error: path 'none.yml' does not exist, try --help\n",
+    })
+  })
+
+  await t.test(`the command line of the ${program.name}`, async t => {
+    const { directory } = layOut(t)
+    write(directory, 'p.yml', 'global: {}\n')
+    write(directory, 'bad.yml', 'foo: 1\n')
+    write(directory, 'mismatch.yml', 'tls_server_config:\n  cert_file: a.crt\n  key_file: b.key\n')
+    const port = await freePort()
+    const config = [
+      '--config.file=p.yml',
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--storage.tsdb.path=data',
+    ]
+    const run = async (...argv: readonly string[]) => {
+      const [command = '', ...rest] = [...program.prometheus, ...argv]
+      const { stdout, stderr, code } = await runCommand(command, rest, { cwd: directory })
+      return { said: stdout + stderr, code }
+    }
+
+    t.match(await run('--version'), { code: 0, said: /^prometheus, version 2\.42\.0/ })
+    t.match(await run('--web.config.file=a', '--web.config.file', 'b'), {
+      code: 2,
+      said: "Error parsing commandline arguments: flag 'web.config.file' cannot be repeated\n",
+    })
+    const refused = async (flag: string, why: string) =>
+      t.match(await run(flag), {
+        code: 1,
+        said: `Error parsing commandline arguments: ${why}\nprometheus: error: ${why}\n`,
+      })
+    await refused('--foo', "unknown long flag '--foo'")
+    await refused('-x', "unknown short flag '-x'")
+    await refused('extra', 'unexpected extra')
+    await refused('--web.config.file', "expected argument for flag '--web.config.file'")
+    await refused('--web.enable-lifecycle=3', 'unexpected 3')
+    t.match(await run('--config.file=none.yml'), {
+      code: 2,
+      said: /level=error msg="Error loading config \(--config\.file=none\.yml\)" .*no such file/,
+    })
+    t.match(await run('--config.file=bad.yml'), {
+      code: 2,
+      said: /field foo not found in type config\.plain/,
+    })
+    const badWebConfig = 'level=error msg="Unable to validate web configuration file"'
+    t.match(await run(...config, '--web.config.file=none.yml'), { code: 1, said: badWebConfig })
+    t.match(await run(...config, '--web.config.file=mismatch.yml'), {
+      code: 1,
+      said: `${badWebConfig} err="failed to load X509KeyPair: tls: private key does not match public key"`,
+    })
+  })
+
+  await t.test(`TLS of the running ${program.name}`, async t => {
+    const { directory, ca, a, b, client } = layOut(t)
+    const port = await freePort()
+    const self = `      - targets: ['localhost:${port}']\n`
+    const jobs = [
+      `  - job_name: good\n    scheme: https\n    tls_config: {ca_file: scrape-ca.crt}\n`,
+      `  - job_name: plain\n`,
+      `  - job_name: name\n    scheme: https\n    tls_config: {ca_file: ca.crt, server_name: other}\n`,
+      `  - job_name: stranger\n    scheme: https\n`,
+    ].map(
+      job => `${job}    scrape_interval: 1s\n    scrape_timeout: 1s\n    static_configs:\n${self}`,
+    )
+    write(directory, 'scrape-ca.crt', ca.certPem)
+    write(directory, 'p.yml', `scrape_configs:\n${jobs.join('')}`)
+    const use = (text: string) => {
+      writeFileSync(join(directory, 'web.new'), text)
+      renameSync(join(directory, 'web.new'), join(directory, 'web.yml'))
+    }
+    const good = `tls_server_config:\n${PAIR}`
+    use(good)
+    const daemon = start(t, program, directory, port, ['--web.config.file=web.yml'])
+    await untilPrinted(daemon, 'Server is ready')
+    const https = (path: string, more: Partial<ProbeOptions> = {}) =>
+      probe({ port, path, ca: ca.certPem, ...more })
+    const agent = keepAliveAgent()
+    t.teardown(() => agent.destroy())
+
+    await t.test('is served with the pair on disk', async t => {
+      t.match(await https('/-/ready', { agent }), {
+        status: 200,
+        body: 'Prometheus Server is Ready.\n',
+        fingerprint: fingerprintOf(a.certPem),
+      })
+      t.match(await https('/-/healthy'), { status: 200, body: 'Prometheus Server is Healthy.\n' })
+      t.match(await https('/-/reload'), { status: 405 })
+      t.match(await https('/-/reload', { method: 'POST' }), {
+        status: 403,
+        body: 'Lifecycle API is not enabled.',
+      })
+      t.match(await https('/nosuch'), { status: 404 })
+    })
+
+    await t.test('answers plain HTTP with the 400 of Go', async t => {
+      t.equal(
+        await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+        'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n',
+      )
+    })
+
+    await t.test('scrapes itself as a Go client would', async t => {
+      const targets = async (): Promise<Readonly<Record<string, string>>> => {
+        const { data } = JSON.parse((await https('/api/v1/targets')).body)
+        const list: readonly { scrapePool: string; health: string; lastError: string }[] =
+          data.activeTargets
+        return Object.fromEntries(
+          list.map(target => [target.scrapePool, `${target.health} ${target.lastError}`]),
+        )
+      }
+      await until(
+        async () => Object.values(await targets()).filter(isScraped).length === jobs.length,
+        {
+          what: 'every target was scraped',
+        },
+      )
+      t.match(await targets(), {
+        good: /^up $/,
+        plain: /^down server returned HTTP status 400 Bad Request$/,
+        name: /^down Get "https:\/\/localhost:\d+\/metrics": x509: certificate is valid for localhost, not other$/,
+        stranger: /^down .*x509: certificate signed by unknown authority$/,
+      })
+      write(directory, 'scrape-ca.crt', b.certPem)
+      await until(async () => (await targets())['good']?.startsWith('down'), {
+        what: 'the new CA file is used',
+      })
+      write(directory, 'scrape-ca.crt', ca.certPem)
+      await until(async () => (await targets())['good']?.startsWith('up'), {
+        what: 'the old CA file is used',
+      })
+    })
+
+    await t.test('a new pair is served to new connections only, without any signal', async t => {
+      use(good.replace('a.crt', 'b.crt').replace('a.key', 'b.key'))
+      t.equal((await https('/-/ready')).fingerprint, fingerprintOf(b.certPem))
+      t.equal((await https('/-/ready', { agent })).fingerprint, fingerprintOf(a.certPem))
+      use(good)
+    })
+
+    await t.test('a broken pair fails every handshake, with nothing to fall back on', async t => {
+      for (const pair of [
+        'cert_file: a.crt\n  key_file: b.key',
+        'cert_file: none\n  key_file: a.key',
+      ]) {
+        use(`tls_server_config:\n  ${pair}\n`)
+        await t.rejects(https('/-/ready'), /alert internal error/)
+        t.match(await https('/-/ready', { agent }), { status: 200 })
+      }
+      use(good)
+      t.match(await https('/-/ready'), { status: 200 })
+    })
+
+    await t.test(
+      'a broken web configuration fails handshakes, and requests on open connections',
+      async t => {
+        for (const text of ['a: [\n', `tls_server_config:\n${PAIR}  foo: 1\n`]) {
+          use(text)
+          await t.rejects(https('/-/ready'), /alert internal error/)
+          t.match(await https('/-/ready', { agent }), { status: 500 })
+        }
+        use(good)
+      },
+    )
+
+    await t.test('TLS cannot be taken away from the running process', async t => {
+      use('')
+      await t.rejects(https('/-/ready'), /alert internal error/)
+      t.match(await exchange(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1\.0 400/)
+      daemon.signal('SIGHUP')
+      await untilPrinted(daemon, /Completed loading[^]*Completed loading|Completed loading/)
+      await t.rejects(https('/-/ready'), /alert internal error/)
+      use(good)
+      t.match(await https('/-/ready'), { status: 200 })
+    })
+
+    await t.test('clients are verified as configured now', async t => {
+      const policy = (type: string, more = '') => use(`${good}  client_auth_type: ${type}\n${more}`)
+      const CA = '  client_ca_file: ca.crt\n'
+      const own = { cert: client.certPem, key: client.keyPem }
+
+      policy('RequireAndVerifyClientCert', CA)
+      await t.rejects(https('/-/ready'))
+      t.match(await https('/-/ready', own), { status: 200 })
+      // A certificate for servers is none for clients.
+      await t.rejects(https('/-/ready', { cert: b.certPem, key: b.keyPem }))
+
+      policy('VerifyClientCertIfGiven', CA)
+      t.match(await https('/-/ready'), { status: 200 })
+      t.match(await https('/-/ready', own), { status: 200 })
+
+      policy('RequireAndVerifyClientCert')
+      await t.rejects(https('/-/ready', own))
+      policy('RequireAndVerifyClientCert', '  client_ca_file: garbage\n')
+      await t.rejects(https('/-/ready', own))
+      policy('RequireClientCert')
+      await t.rejects(https('/-/ready'))
+      t.match(await https('/-/ready', own), { status: 200 })
+      use(good)
+    })
+
+    await t.test('SIGTERM ends it well', async t => {
+      await daemon.stop()
+      t.equal(await daemon.ended, 'exit 0')
+    })
+  })
+
+  await t.test(`the plain ${program.name} stays plain until its restart`, async t => {
+    const { directory, ca } = layOut(t)
+    const port = await freePort()
+    write(directory, 'p.yml', 'global: {}\n')
+    write(directory, 'web.yml', '# nothing yet\n')
+    const more = ['--web.config.file=web.yml', '--web.enable-lifecycle']
+    const daemon = start(t, program, directory, port, more)
+    await untilPrinted(daemon, 'Server is ready')
+
+    write(directory, 'web.yml', `tls_server_config:\n${PAIR}`)
+    t.match(await probe({ port, path: '/-/reload', method: 'POST' }), { status: 200 })
+    daemon.signal('SIGHUP')
+    t.match(await probe({ port, path: '/-/ready' }), { status: 200 })
+    await t.rejects(probe({ port, path: '/-/ready', ca: ca.certPem }))
+    await daemon.stop()
+
+    const restarted = start(t, program, directory, port, more)
+    await untilPrinted(restarted, 'Server is ready')
+    t.match(await probe({ port, path: '/-/ready', ca: ca.certPem }), { status: 200 })
+    await restarted.stop()
+  })
+}
+
+function start(
+  t: Test,
+  program: PrometheusProgram,
+  cwd: string,
+  port: number,
+  more: readonly string[],
+): Daemon {
+  const argv = [
+    '--config.file=p.yml',
+    `--web.listen-address=127.0.0.1:${port}`,
+    '--storage.tsdb.path=data',
+  ]
+  const daemon = startDaemon({ argv: [...program.prometheus, ...argv, ...more], cwd })
+  t.teardown(() => daemon.stop())
+  return daemon
+}
+
+/** The real one lists no targets at all in its first seconds. */
+function isScraped(health: string): boolean {
+  return !health.startsWith('unknown')
+}
