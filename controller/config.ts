@@ -11,7 +11,7 @@
 //   enroll   = "0.0.0.0:8445"
 
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import * as z from 'zod/mini'
@@ -107,6 +107,11 @@ export function parseAddress(text: string): ListenAddress {
   if (host === undefined || Number(port) > 65_535)
     throw invalid(`${text} is not an address such as 0.0.0.0:8443, [::]:8443 or :8443`)
   return { host: host === '' ? '0.0.0.0' : host, port: Number(port) }
+}
+
+/** As nodes and operators reach a listener. */
+export function publicUrl([name = 'localhost']: readonly string[], port: number): string {
+  return `https://${isIPv6(name) ? `[${name}]` : name}:${port}`
 }
 
 /** The text of a configuration file for these settings: what init leaves behind. */

@@ -3,7 +3,6 @@
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { isIPv6 } from 'node:net'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import { OperationalError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
@@ -12,7 +11,7 @@ import { spkiPin } from '../shared/pki/pin.ts'
 import type { RandomBytes } from '../shared/pki/random.ts'
 import type { Secret } from '../shared/secret.ts'
 import { createAgentAuthentication } from './api/agent-authentication.ts'
-import { type ListenerTls, renewCertificate } from './api/app.ts'
+import { renewCertificate } from './api/app.ts'
 import { closeApps } from './api/close.ts'
 import type { ApiContext, App } from './api/context.ts'
 import { authenticateOperator } from './api/operator-authentication.ts'
@@ -20,9 +19,10 @@ import { createPresence } from './api/presence.ts'
 import { createPreviewBoard } from './api/preview-board.ts'
 import { createAgentApp, createEnrollApp, createOperatorApp } from './api/server.ts'
 import { createWakeBoard } from './api/wake-board.ts'
-import { openAuthority } from './authorities.ts'
+import { openAuthority, type OpenedAuthority } from './authorities.ts'
 import { createSealing } from './ca/sealed-key.ts'
-import type { ControllerSettings, ListenAddress } from './config.ts'
+import { type ControllerSettings, type ListenAddress, publicUrl } from './config.ts'
+import type { ServiceCa } from './fleet/compile.ts'
 import { databasePath, notInitialised } from './init.ts'
 import { startLoops } from './loops.ts'
 import { createRunner } from './rollout/runner.ts'
@@ -68,75 +68,29 @@ export async function createController(config: ControllerConfig): Promise<Contro
 }
 
 async function start(store: Store, config: ControllerConfig): Promise<Controller> {
-  const { log, publicNames, clock = systemClock, random = randomBytes } = config
-  const { fleet, identity, service } = await openAuthorities(store, config)
+  const { publicNames, clock = systemClock, random = randomBytes } = config
+  const authorities = await openAuthorities(store, config)
+  const { fleet, identity } = authorities
   const closing = new AbortController()
   const urls = { operator: '', agent: '', enroll: '' }
-  const presence = createPresence(clock)
-  const desiredWakes = createWakeBoard()
-  const rolloutWakes = createWakeBoard()
-  const authentication = createAgentAuthentication({ store, clock, fleet })
-  const runner = createRunner({
-    store,
-    clock,
-    onPublished: nodes => desiredWakes.wake(nodes),
-    isOnline: member => presence.isOnline(member),
-    log: log.child({ part: 'rollouts' }),
-    newId: randomUUID,
-  })
-  const loops = { wakeRunner: () => {} }
-  const context: ApiContext = {
-    fleet,
-    store,
-    clock,
-    log,
-    random,
-    newId: randomUUID,
-    authorities: {
-      identity: { issuer: identity.issuer, root: identity.root, pin: spkiPin(identity.root) },
-      service: {
-        issuer: service.issuer,
-        ca: {
-          trust: [service.root],
-          issuedBy: certificateFacts(service.issuer.certificatePem).fingerprint,
-        },
-      },
-    },
+  const rounds = { wakeRunner: () => {} }
+  const { context, agents, tick } = wire(store, config, {
+    ...authorities,
     urls,
-    runner,
-    presence,
-    previews: createPreviewBoard({
-      clock,
-      newId: randomUUID,
-      wake: nodes => desiredWakes.wake(nodes),
-    }),
-    desiredWakes,
-    rolloutWakes,
-    authentication: {
-      async agent(request) {
-        const caller = await authentication.authenticate(request)
-        presence.heard(caller.node)
-        return caller
-      },
-      operator: request => authenticateOperator({ store, clock }, request),
-    },
-    refreshDenied: () => authentication.refreshDenied(),
-    wakeRunner: () => loops.wakeRunner(),
     closing: closing.signal,
-  }
+    wakeRunner: () => rounds.wakeRunner(),
+  })
 
-  const issue = async (): Promise<Record<'open' | 'agent', ListenerTls>> => {
-    const issuing = { authority: identity, publicNames, nowMs: clock.now(), random }
-    const certificate = await issueServerCertificate(issuing)
-    return { open: { certificate }, agent: { certificate, clientCa: clientCaOf(identity) } }
-  }
-  const tls = await issue()
-  const agent = createAgentApp({ ...tls.agent, clientCa: clientCaOf(identity) }, context)
-  const enroll = createEnrollApp(tls.open.certificate, context)
-  const operator = await createOperatorApp(tls.open.certificate, context, VERSION)
+  const issue = () =>
+    issueServerCertificate({ authority: identity, publicNames, nowMs: clock.now(), random })
+  const clientCa = [identity.root, identity.issuer.certificatePem]
+  const certificate = await issue()
+  const agent = createAgentApp({ certificate, clientCa }, context)
+  const enroll = createEnrollApp(certificate, context)
+  const operator = await createOperatorApp(certificate, context, VERSION)
   const apps = [agent, enroll, operator]
-  authentication.watch(agent.server)
-  await authentication.refreshDenied()
+  agents.watch(agent.server)
+  await agents.refreshDenied()
 
   try {
     // In this order: an enrolment answers with the agents' URL, an operator's token has that of enrolment.
@@ -148,16 +102,16 @@ async function start(store: Store, config: ControllerConfig): Promise<Controller
     throw error
   }
 
-  const running = startLoops({
+  const loops = startLoops({
     context,
-    tick: () => runner.tick(),
-    renewCertificates: async () => {
+    tick,
+    async renewCertificates() {
       const renewed = await issue()
-      renewCertificate(agent, renewed.agent)
-      for (const app of [enroll, operator]) renewCertificate(app, renewed.open)
+      renewCertificate(agent, { certificate: renewed, clientCa })
+      for (const app of [enroll, operator]) renewCertificate(app, { certificate: renewed })
     },
   })
-  loops.wakeRunner = running.wakeRunner
+  rounds.wakeRunner = loops.wakeRunner
 
   return {
     fleet,
@@ -166,14 +120,72 @@ async function start(store: Store, config: ControllerConfig): Promise<Controller
     urls,
     async close() {
       closing.abort()
-      desiredWakes.close()
-      rolloutWakes.close()
+      context.desiredWakes.close()
+      context.rolloutWakes.close()
       await closeApps(apps)
-      await running.stop()
+      await loops.stop()
       await store.close()
     },
   }
 }
+
+/** What the routes work with, and what only we need of it. */
+function wire(
+  store: Store,
+  config: ControllerConfig,
+  made: Authorities & Pick<ApiContext, 'urls' | 'closing' | 'wakeRunner'>,
+) {
+  const { log, clock = systemClock, random = randomBytes } = config
+  const { fleet, identity, service, urls, closing, wakeRunner } = made
+  const presence = createPresence(clock)
+  const desiredWakes = createWakeBoard()
+  const wake = (nodes: readonly string[]) => desiredWakes.wake(nodes)
+  const agents = createAgentAuthentication({ store, clock, fleet })
+  const runner = createRunner({
+    store,
+    clock,
+    onPublished: wake,
+    isOnline: member => presence.isOnline(member),
+    log: log.child({ part: 'rollouts' }),
+    newId: randomUUID,
+  })
+  const context: ApiContext = {
+    fleet,
+    store,
+    clock,
+    log,
+    random,
+    newId: randomUUID,
+    authorities: {
+      identity: { issuer: identity.issuer, root: identity.root, pin: spkiPin(identity.root) },
+      service: { issuer: service.issuer, ca: serviceCa(service) },
+    },
+    urls,
+    runner,
+    presence,
+    previews: createPreviewBoard({ clock, newId: randomUUID, wake }),
+    desiredWakes,
+    rolloutWakes: createWakeBoard(),
+    authentication: {
+      async agent(request) {
+        const caller = await agents.authenticate(request)
+        presence.heard(caller.node)
+        return caller
+      },
+      operator: request => authenticateOperator({ store, clock }, request),
+    },
+    refreshDenied: () => agents.refreshDenied(),
+    wakeRunner,
+    closing,
+  }
+  return { context, agents, tick: () => runner.tick() }
+}
+
+function serviceCa({ root, issuer }: OpenedAuthority): ServiceCa {
+  return { trust: [root], issuedBy: certificateFacts(issuer.certificatePem).fingerprint }
+}
+
+type Authorities = Awaited<ReturnType<typeof openAuthorities>>
 
 async function openAuthorities(store: Store, { dataDir, passphrase }: ControllerConfig) {
   const sealing = createSealing(passphrase)
@@ -184,10 +196,6 @@ async function openAuthorities(store: Store, { dataDir, passphrase }: Controller
     const service = await openAuthority(tx, { kind: 'service', fleet }, sealing)
     return { fleet, identity, service }
   })
-}
-
-function clientCaOf(identity: { root: string; issuer: { certificatePem: string } }): string[] {
-  return [identity.root, identity.issuer.certificatePem]
 }
 
 async function listen(
@@ -204,6 +212,5 @@ async function listen(
   }
   const address = app.server.address()
   const actual = typeof address === 'object' && address !== null ? address.port : port
-  const name = publicNames[0] ?? 'localhost'
-  return `https://${isIPv6(name) ? `[${name}]` : name}:${actual}`
+  return publicUrl(publicNames, actual)
 }

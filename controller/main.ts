@@ -11,7 +11,13 @@ import { parseArgs } from 'node:util'
 import { describeError, OperationalError } from '../shared/errors.ts'
 import { createLogger } from '../shared/log.ts'
 import { describeOperatorApi } from './api/describe.ts'
-import { configText, type ControllerSettings, DATA_DIR_DEFAULT, readSettings } from './config.ts'
+import {
+  configText,
+  type ControllerSettings,
+  DATA_DIR_DEFAULT,
+  publicUrl,
+  readSettings,
+} from './config.ts'
 import { createController } from './controller.ts'
 import { addCredential } from './credentials.ts'
 import { initController } from './init.ts'
@@ -65,6 +71,9 @@ const OPTIONS = {
   version: { type: 'boolean' },
 } as const
 
+/** Standard output. */
+type Print = (text: string) => void
+
 type Values = ReturnType<typeof readArguments>['values']
 
 function readArguments(argv: readonly string[]) {
@@ -76,19 +85,20 @@ function readArguments(argv: readonly string[]) {
   }
 }
 
-async function main(argv: readonly string[]): Promise<void> {
+/** One command, to its end. Throws OperationalErrors; `usage` for what cannot be understood. */
+export async function runCommand(argv: readonly string[], print: Print): Promise<void> {
   const { values, positionals } = readArguments(argv)
   const [command, ...rest] = positionals
   if (values.version === true) return print(`${VERSION}\n`)
   if (values.help === true) return print(HELP)
   if (command === undefined) throw usage(`a command is missing: ${COMMANDS}`)
-  if (command === 'token') return token(values, rest)
+  if (command === 'token') return token(values, rest, print)
   if (rest.length > 0) throw usage(`${rest[0]} is one argument too many`)
   switch (command) {
     case 'init':
-      return init(values)
+      return init(values, print)
     case 'serve':
-      return serve(values)
+      return serve(values, print)
     case 'openapi':
       return print(`${JSON.stringify(await describeOperatorApi(VERSION), undefined, 2)}\n`)
     default:
@@ -98,7 +108,11 @@ async function main(argv: readonly string[]): Promise<void> {
 
 const COMMANDS = 'init, serve, token or openapi'
 
-async function token(values: Values, [name, ...rest]: readonly string[]): Promise<void> {
+async function token(
+  values: Values,
+  [name, ...rest]: readonly string[],
+  print: Print,
+): Promise<void> {
   const role = ROLES.find(one => one === values.role)
   if (name === undefined || rest.length > 0 || role === undefined)
     throw usage(`token needs a name and --role ${ROLES.join('|')}`)
@@ -109,7 +123,7 @@ async function token(values: Values, [name, ...rest]: readonly string[]): Promis
 
 const ROLES = ['viewer', 'operator', 'admin'] as const
 
-async function init(values: Values): Promise<void> {
+async function init(values: Values, print: Print): Promise<void> {
   if (values.fleet === undefined) throw usage('init needs --fleet NAME')
   const settings = settingsOf(values)
   const path = passphraseOf(settings)
@@ -143,7 +157,7 @@ async function init(values: Values): Promise<void> {
     print(`${JSON.stringify(facts)}\n`)
     return
   }
-  const url = `https://${settings.publicNames[0] ?? 'localhost'}:${settings.listen.operator.port}`
+  const url = publicUrl(settings.publicNames, settings.listen.operator.port)
   print(`The controller of fleet ${fleet} is ready in ${dataDir}.
 
   settings        ${configFile}
@@ -161,7 +175,7 @@ Next:
 `)
 }
 
-async function serve(values: Values): Promise<void> {
+async function serve(values: Values, print: Print): Promise<void> {
   const settings = settingsOf(values)
   const log = createLogger({ name: 'controller', level: settings.logLevel })
   const passphrase = readPassphrase(passphraseOf(settings))
@@ -214,17 +228,13 @@ function passphraseOf({ dataDir, passphraseFile }: ControllerSettings): string {
   })
 }
 
-function print(text: string): void {
-  process.stdout.write(text)
-}
-
 function usage(message: string): OperationalError {
   return new OperationalError('usage', message, { hint: 'See tlsfleet-controller --help.' })
 }
 
 if (import.meta.main) {
   try {
-    await main(process.argv.slice(2))
+    await runCommand(process.argv.slice(2), text => void process.stdout.write(text))
   } catch (error) {
     if (!(error instanceof OperationalError)) throw error
     process.stderr.write(`tlsfleet-controller: ${describeError(error)}\n`)

@@ -43,23 +43,23 @@ export function createAgentAuthentication(options: {
   async function authenticate(request: FastifyRequest): Promise<AgentCaller> {
     const { socket } = request.raw
     const peer = socket instanceof TLSSocket ? peers.get(socket) : undefined
-    const refusal = peer === undefined ? 'no-certificate' : refuse(peer)
-    if (peer?.identity?.kind !== 'node' || refusal !== undefined) throw refused(refusal)
+    if (peer?.identity?.kind !== 'node') throw refused('identity-missing')
+    const refusal = refuse(peer, peer.identity.fleet)
+    if (refusal !== undefined) throw refused(refusal)
 
     const node = peer.identity.nodeId
     if (!peer.known) {
       const record = await store.transaction(tx => tx.identities.get(peer.fingerprint))
       if (record?.node !== node) throw refused('identity-unknown')
-      if (record.deniedAtMs !== undefined) throw refused('node-denied')
+      if (record.deniedAtMs !== undefined) throw refused('identity-denied')
       peer.known = true
     }
     return { node, fingerprint: peer.fingerprint, publicKeyDigest: peer.publicKeyDigest }
   }
 
-  function refuse({ identity, fingerprint, notAfterMs }: Peer): RefusalCode | undefined {
-    if (identity?.kind !== 'node') return 'not-an-agent'
-    if (identity.fleet !== fleet) return 'other-fleet'
-    if (denied.has(fingerprint)) return 'node-denied'
+  function refuse({ fingerprint, notAfterMs }: Peer, ofFleet: string): RefusalCode | undefined {
+    if (ofFleet !== fleet) return 'identity-foreign'
+    if (denied.has(fingerprint)) return 'identity-denied'
     return notAfterMs <= clock.now() ? 'identity-expired' : undefined
   }
 
@@ -101,16 +101,16 @@ function identityOrNone(certificate: X509Certificate): Identity | undefined {
 }
 
 const REFUSALS = {
-  'no-certificate': ['not-an-agent', 'the connection has no client certificate'],
-  'not-an-agent': ['not-an-agent', 'the client certificate is not that of an agent'],
-  'other-fleet': ['other-fleet', 'the client certificate is of another fleet'],
-  'node-denied': ['node-denied', 'the node was removed or enrolled anew; its identity is denied'],
-  'identity-expired': ['identity-expired', 'the client certificate has ended'],
-  'identity-unknown': ['identity-unknown', 'this controller has not issued the client certificate'],
+  'identity-missing': 'the connection has no client certificate of an agent',
+  'identity-foreign': 'the client certificate is of another fleet',
+  'identity-denied': 'the node was removed or enrolled anew; this identity is denied',
+  'identity-expired': 'the client certificate has ended',
+  'identity-unknown': 'this controller has not issued the client certificate',
 } as const
 type RefusalCode = keyof typeof REFUSALS
 
-function refused(code: RefusalCode = 'not-an-agent'): OperationalError {
-  const [known, message] = REFUSALS[code]
-  return new OperationalError(known, message)
+function refused(code: RefusalCode): OperationalError {
+  return new OperationalError(code, REFUSALS[code], {
+    hint: 'Enrol the node with a new token: tlsfleet node token NAME',
+  })
 }

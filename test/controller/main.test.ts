@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import t from 'tap'
 import { Secret } from '../../shared/secret.ts'
 import { createController } from '../../controller/controller.ts'
+import { runCommand } from '../../controller/main.ts'
 import { initController } from '../../controller/init.ts'
 import { silentLog } from '../../shared/log.ts'
 
@@ -15,12 +16,12 @@ const LOOPBACK = { host: '127.0.0.1', port: 0 }
 const NOW = { nowMs: Date.now(), random: randomBytes }
 const MAIN = join(import.meta.dirname, '../../controller/main.ts')
 
-function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise(resolve => {
-    execFile(process.execPath, [MAIN, ...args], (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
-    })
+async function run(...argv: string[]): Promise<string> {
+  let printed = ''
+  await runCommand(argv, text => {
+    printed += text
   })
+  return printed
 }
 
 await t.test('from nothing to a controller that answers, and a clean end', async t => {
@@ -30,19 +31,10 @@ await t.test('from nothing to a controller that answers, and a clean end', async
     '127.0.0.1:0',
   ])
 
-  const made = await run(
-    'init',
-    '--fleet',
-    'demo',
-    '--data-dir',
-    dataDir,
-    '--public-name',
-    'localhost',
-    '--json',
-    ...listen,
-  )
-  t.equal(made.stderr, '')
-  const facts: unknown = JSON.parse(made.stdout)
+  const init = ['init', '--fleet', 'demo', '--data-dir', dataDir, '--public-name', 'localhost']
+
+  const facts: unknown = JSON.parse(await run(...init, '--json', ...listen))
+
   t.match(facts, {
     fleet: 'demo',
     dataDir,
@@ -50,24 +42,21 @@ await t.test('from nothing to a controller that answers, and a clean end', async
     adminToken: /^tfo1\./,
     passphraseFile: join(dataDir, '../ca-passphrase'),
   })
-  const modes = ['', 'controller.db'].map(name =>
-    (statSync(join(dataDir, name)).mode & 0o777).toString(8),
-  )
-  t.strictSame(modes, ['700', '600'])
+  const modes = ['', 'controller.db'].map(name => statSync(join(dataDir, name)).mode & 0o777)
+  t.strictSame(modes, [0o700, 0o600])
 
   await t.test('a second init is refused and loses nothing', async t => {
     const before = readFileSync(join(dataDir, 'controller.db'))
-    const again = await run('init', '--fleet', 'other', '--data-dir', dataDir)
-    t.match(again, { code: 1, stdout: '', stderr: /holds the controller of fleet demo already/ })
+    await t.rejects(run(...init), {
+      code: 'already-initialised',
+      message: /holds the controller of fleet demo already/,
+    })
     t.ok(readFileSync(join(dataDir, 'controller.db')).equals(before))
   })
 
   await t.test('more tokens are made while it is stopped', async t => {
-    t.match(await run('token', 'ci', '--role', 'viewer', '--data-dir', dataDir), {
-      code: 0,
-      stdout: /^tfo1\.\S+\n$/,
-    })
-    t.match(await run('token', 'ci', '--role', 'root', '--data-dir', dataDir), { code: 2 })
+    t.match(await run('token', 'ci', '--role', 'viewer', '--data-dir', dataDir), /^tfo1\.\S+\n$/)
+    await t.rejects(run('token', 'ci', '--role', 'root', '--data-dir', dataDir), { code: 'usage' })
   })
 
   await t.test('it serves until it is told to stop, long polls included', async t => {
@@ -80,11 +69,8 @@ await t.test('from nothing to a controller that answers, and a clean end', async
     const url = urls[0]?.split(/\s+/)[1] ?? ''
     const health = await get(`${url}/healthz`)
     t.equal(health, '{"status":"ok"}')
-    t.match(
-      await run('token', 'x', '--role', 'viewer', '--data-dir', dataDir),
-      { code: 1, stderr: /open/ },
-      'the data has one owner',
-    )
+    const token = run('token', 'x', '--role', 'viewer', '--data-dir', dataDir)
+    await t.rejects(token, { code: 'store-locked' }, 'the data has one owner')
 
     const exit = once(child, 'exit')
     child.kill('SIGTERM')
@@ -120,25 +106,12 @@ function get(url: string): Promise<string> {
 }
 
 await t.test('help, version, description and mistakes', async t => {
-  const [help, version, openapi, ...mistakes] = await Promise.all([
-    run('--help'),
-    run('--version'),
-    run('openapi'),
-    run(),
-    run('sevre'),
-    run('init'),
-    run('init', '--flet', 'x'),
-  ])
-  t.match(help, { code: 0, stdout: /usage\n {2}tlsfleet-controller init/ })
-  t.match(version, { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ })
-  const description: unknown = JSON.parse(openapi.stdout)
+  t.match(await run('--help'), /usage\n {2}tlsfleet-controller init/)
+  t.match(await run('--version'), /^\d+\.\d+\.\d+\n$/)
+  const description: unknown = JSON.parse(await run('openapi'))
   t.match(description, { openapi: '3.1.0' })
-  for (const mistake of mistakes)
-    t.match(mistake, {
-      code: 2,
-      stdout: '',
-      stderr: /^tlsfleet-controller: .*\nSee tlsfleet-controller --help/,
-    })
+  for (const argv of [[], ['sevre'], ['init'], ['init', '--flet', 'x'], ['serve', 'x']])
+    await t.rejects(run(...argv), { code: 'usage' }, argv.join(' '))
 })
 
 await t.test(

@@ -206,6 +206,19 @@ export async function testPrometheus(t: Test, program: PrometheusProgram): Promi
       (await run('check', 'web-config', write(directory, 'broken.yml', 'a: [\n'))).stderr,
       /FAILED: yaml: /,
     )
+    write(directory, 'p.yml', 'scrape_configs:\n- job_name: x\n  tls_config: {ca_file: none}\n')
+    write(directory, 'bad.yml', 'foo: 1\nscrape_configs:\n- job_name: x\n  bar: 1\n')
+    for (const option of [[], ['--syntax-only']]) {
+      t.match(await run('check', 'config', ...option, 'p.yml'), {
+        code: 0,
+        stdout: 'Checking p.yml\n SUCCESS: p.yml is valid prometheus config file syntax\n\n',
+      })
+      t.match(await run('check', 'config', ...option, 'bad.yml'), {
+        code: 1,
+        stderr:
+          /^ {2}FAILED: parsing YAML file bad\.yml: yaml: unmarshal errors:\n {2}line 1: field foo not found in type config\.plain\n/,
+      })
+    }
     const missing = await run('check', 'web-config', 'none.yml')
     t.match(missing, {
       code: 1,

@@ -124,7 +124,7 @@ await t.test('who may talk to the agent listener', async t => {
   await t.test('no identity of another fleet', async t => {
     const foreign = { ...identity.issuer, fleet: 'other' }
     const leaf = issueLeaf(foreign, asNode, issuing)
-    t.equal(await outcome(running, withCert(leaf.chainPem)), '403 other-fleet')
+    t.equal(await outcome(running, withCert(leaf.chainPem)), '403 identity-foreign')
   })
 
   await t.test('not with TLS 1.2, on any listener', async t => {
@@ -157,7 +157,7 @@ await t.test('who may talk to the agent listener', async t => {
 
     await t.rejects(poll, { code: 'ECONNRESET' })
     const again = await n2.get(DESIRED)
-    t.match([again.status, codeOf(again)], [403, 'node-denied'])
+    t.match([again.status, codeOf(again)], [403, 'identity-denied'])
     t.equal((await operator('GET', '/v1/nodes/n2')).status, 404)
     n2.close()
   })

@@ -69,7 +69,7 @@ await t.test('a node joins with its token, once, and with one key', async t => {
 
     t.equal(joined.status, 200)
     const refused = await oldAgent.get(`${AGENT_ROUTES.desired}?wait=0`)
-    t.match([refused.status, codeOf(refused)], [403, 'node-denied'])
+    t.match([refused.status, codeOf(refused)], [403, 'identity-denied'])
     oldAgent.close()
   })
 

@@ -1,6 +1,6 @@
 // prometheus.yml, as much of it as scraping static targets needs.
 
-import { parseDocument } from 'yaml'
+import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import { GoError, readGoFile } from '../go/x509-key-pair.ts'
 
 export interface ScrapeJob {
@@ -20,31 +20,36 @@ export interface ScrapeJob {
 }
 
 const TOP = [
-  'global',
-  'alerting',
-  'rule_files',
-  'scrape_config_files',
-  'scrape_configs',
-  'storage',
-  'tracing',
+  ...['global', 'alerting', 'rule_files', 'scrape_config_files', 'scrape_configs', 'storage'],
+  ...['tracing', 'remote_write', 'remote_read', 'runtime', 'otlp'],
 ]
-const MORE_TOP = ['remote_write', 'remote_read', 'runtime', 'otlp']
+const JOB = [
+  ...['job_name', 'scheme', 'metrics_path', 'scrape_interval', 'scrape_timeout', 'tls_config'],
+  ...['basic_auth', 'authorization', 'oauth2', 'params', 'honor_labels', 'honor_timestamps'],
+  ...['proxy_url', 'follow_redirects', 'enable_http2', 'relabel_configs', 'metric_relabel_configs'],
+  ...['body_size_limit', 'sample_limit', 'label_limit', 'target_limit', 'scrape_protocols'],
+]
 
 export function readServerConfig(file: string): readonly ScrapeJob[] {
-  const document = parseDocument(readGoFile(file))
+  const lines = new LineCounter()
+  const document = parseDocument(readGoFile(file), { lineCounter: lines })
   const problem = document.errors[0]
   if (problem !== undefined) {
+    const message = problem.message.split(/ at line|\n/)[0]
     throw new GoError(
-      `parsing YAML file ${file}: yaml: line ${problem.linePos?.[0].line}: ${problem.code}`,
+      `parsing YAML file ${file}: yaml: line ${problem.linePos?.[0].line}: ${message}`,
     )
   }
-  const config = object(document.toJS())
-  for (const key of Object.keys(config)) {
-    if (![...TOP, ...MORE_TOP].includes(key)) {
-      const errors = `unmarshal errors:\n  line 1: field ${key} not found in type config.plain`
-      throw new GoError(`parsing YAML file ${file}: yaml: ${errors}`)
-    }
+  const unknown = [
+    ...unknownKeys(document.contents, TOP, 'config.plain', lines),
+    ...jobNodes(document.contents).flatMap(job =>
+      unknownKeys(job, JOB, 'config.ScrapeConfig', lines),
+    ),
+  ]
+  if (unknown.length > 0) {
+    throw new GoError(`parsing YAML file ${file}: yaml: unmarshal errors:\n${unknown.join('\n')}`)
   }
+  const config = object(document.toJS())
   const global = object(config['global'])
   return list(config['scrape_configs']).map(item => {
     const job = object(item)
@@ -67,6 +72,31 @@ export function readServerConfig(file: string): readonly ScrapeJob[] {
       },
     }
   })
+}
+
+function jobNodes(contents: unknown): readonly unknown[] {
+  const jobs = isMap(contents) ? contents.get('scrape_configs', true) : undefined
+  return isSeq(jobs) ? jobs.items : []
+}
+
+function unknownKeys(
+  node: unknown,
+  known: readonly string[],
+  type: string,
+  lines: LineCounter,
+): readonly string[] {
+  if (!isMap(node)) return []
+  const keys = node.items.map(item => item.key).filter(key => isScalar(key))
+  return keys
+    .filter(
+      key =>
+        !known.includes(String(key.value)) &&
+        !/_sd_configs$|^static_configs$/.test(String(key.value)),
+    )
+    .map(
+      key =>
+        `  line ${lines.linePos(key.range?.[0] ?? 0).line}: field ${String(key.value)} not found in type ${type}`,
+    )
 }
 
 function optional<K extends string>(key: K, value: unknown): Partial<Record<K, string>> {
