@@ -11,7 +11,13 @@ import type { Logger } from '../shared/log.ts'
 import type { Allowance } from './config.ts'
 import { type Accepted, acceptDesired, acceptedFile } from './desired.ts'
 import type { Host } from './host.ts'
-import { identityRenewalAtMs, isForKey, newIdentityKey, proveServiceKey, storeIdentity } from './identity.ts'
+import {
+  identityRenewalAtMs,
+  isForKey,
+  newIdentityKey,
+  proveServiceKey,
+  storeIdentity,
+} from './identity.ts'
 import type { LocalIssuers } from './issuers.ts'
 import { type ActionablePlan, activationOf } from './plan.ts'
 import { createReporter, pollDesired } from './poll.ts'
@@ -70,7 +76,11 @@ export interface AgentStatus {
 const RETRY = { baseMs: 5_000, maxMs: 300_000 }
 const REPORT_SERVICES_EMPTY: readonly ServiceReport[] = []
 
-export async function runAgent(options: AgentOptions, signal: AbortSignal, onControl: (control: AgentControl) => void): Promise<void> {
+export async function runAgent(
+  options: AgentOptions,
+  signal: AbortSignal,
+  onControl: (control: AgentControl) => void,
+): Promise<void> {
   const { host, log, wake, stateDirectory } = options
   const { clock } = host
   const reconciler = await createReconciler({
@@ -81,7 +91,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
     ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
   })
   const acceptedStore = acceptedFile(host.files, stateDirectory)
-  const lastReportStore = stateFile<Report>(host.files, `${stateDirectory}/report.json`, parseReport)
+  const lastReportStore = stateFile<Report>(
+    host.files,
+    `${stateDirectory}/report.json`,
+    parseReport,
+  )
 
   const read = await acceptedStore.read()
   let accepted = read.value
@@ -98,7 +112,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
 
   const shared = { remote: () => remote, clock, log, random: options.random }
   const reporter = createReporter(shared)
-  const enforcedServices = (): readonly ServiceTls[] => (accepted?.enforced ?? accepted?.latest)?.content.services ?? []
+  const enforcedServices = (): readonly ServiceTls[] =>
+    (accepted?.enforced ?? accepted?.latest)?.content.services ?? []
 
   onControl({
     status: () => ({
@@ -192,7 +207,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
     const asked = preview
     if (asked === undefined) return
     preview = undefined
-    const answer = { previewId: asked.previewId, services: [...(await reconciler.plan(asked.content.services))] }
+    const answer = {
+      previewId: asked.previewId,
+      services: [...(await reconciler.plan(asked.content.services))],
+    }
     await remote.preview(answer, signal).catch(error => {
       if (!(error instanceof OperationalError)) throw error
       log.warn({ code: error.code, error: describeError(error) }, 'preview could not be delivered')
@@ -202,12 +220,16 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
   async function passAll(): Promise<readonly ServiceReport[]> {
     if (accepted === undefined) return REPORT_SERVICES_EMPTY
     const { latest, enforced } = accepted
-    const allowed = (list: readonly ServiceTls[]) => list.filter(tls => options.allow.services.includes(tls.service))
+    const allowed = (list: readonly ServiceTls[]) =>
+      list.filter(tls => options.allow.services.includes(tls.service))
     const renew = renewals
     renewals = []
     const input = {
       renew,
-      signInternal: (request: { service: ServiceTls['service']; keys: Parameters<typeof proveServiceKey>[2] }) =>
+      signInternal: (request: {
+        service: ServiceTls['service']
+        keys: Parameters<typeof proveServiceKey>[2]
+      }) =>
         remote.sign(
           {
             service: request.service,
@@ -220,7 +242,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
       signal,
     }
     if (latest.mode === 'stage' && enforced !== undefined) {
-      await reconciler.pass({ ...input, services: allowed(enforced.content.services), mode: 'enforce', claim: claimFor(false) })
+      await reconciler.pass({
+        ...input,
+        services: allowed(enforced.content.services),
+        mode: 'enforce',
+        claim: claimFor(false),
+      })
     }
     return reconciler.pass({
       ...input,
@@ -244,7 +271,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
     return async plan => {
       const activation = activationOf(plan.owed)
       if (!options.allow.activations.includes(activation)) {
-        return { code: 'activation-not-allowed', message: `this node's own configuration does not allow a ${activation}` }
+        return {
+          code: 'activation-not-allowed',
+          message: `this node's own configuration does not allow a ${activation}`,
+        }
       }
       if (!permit || granted || plan.hasConverged || accepted === undefined) return undefined
       const { generation, digest } = accepted.latest
@@ -254,7 +284,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
         return answer.granted ? undefined : answer.reason
       } catch (error) {
         if (!(error instanceof OperationalError)) throw error
-        return { code: 'lease-unanswered', message: `the permit could not be claimed: ${describeError(error)}` }
+        return {
+          code: 'lease-unanswered',
+          message: `the permit could not be claimed: ${describeError(error)}`,
+        }
       }
     }
   }
@@ -271,7 +304,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
       agentVersion: options.agentVersion,
       ...(latest === undefined
         ? {}
-        : { observedGeneration: latest.generation, observedDigest: latest.digest, mode: latest.mode }),
+        : {
+            observedGeneration: latest.generation,
+            observedDigest: latest.digest,
+            mode: latest.mode,
+          }),
       services: [...services],
       ...(problem === undefined ? {} : { problem }),
       facts: { ...options.facts },
@@ -279,7 +316,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
     const sequence = reconciler.ledger().reportSequence + 1
     const next: Report = { sequence, atMs: clock.now(), ...body }
     if (stored === undefined || reportDigest(stored) !== reportDigest(next)) {
-      await reconciler.updateLedger(old => ({ ...old, reportSequence: sequence, lastSeenMs: Math.max(old.lastSeenMs, clock.now()) }))
+      await reconciler.updateLedger(old => ({
+        ...old,
+        reportSequence: sequence,
+        lastSeenMs: Math.max(old.lastSeenMs, clock.now()),
+      }))
       await lastReportStore.write(next)
       stored = next
       reporter.offer(next)
@@ -294,7 +335,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
     try {
       const { keys, proof } = await newIdentityKey(identity.node)
       const certificateChain = await remote.renew(keys.publicKeyPem, proof, signal)
-      if (!isForKey(certificateChain, keys)) throw new OperationalError('malformed-answer', 'renewed identity is for another key')
+      if (!isForKey(certificateChain, keys))
+        throw new OperationalError('malformed-answer', 'renewed identity is for another key')
       const next = { ...identity, certificateChain, privateKey: keys.privateKeyPem }
       await storeIdentity(host.files, stateDirectory, next)
       const old = remote
@@ -310,8 +352,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
 
   function nextLookInMs(failed: number): number {
     const regular = jittered(options.intervalMs, options.random)
-    const retry = failed === 0 ? regular : backoffMs({ attempt: failed - 1, ...RETRY, random: options.random })
-    const due = services.map(one => (one.renewAtMs ?? Number.MAX_SAFE_INTEGER) - clock.now()).filter(ms => ms > 0)
+    const retry =
+      failed === 0 ? regular : backoffMs({ attempt: failed - 1, ...RETRY, random: options.random })
+    const due = services
+      .map(one => (one.renewAtMs ?? Number.MAX_SAFE_INTEGER) - clock.now())
+      .filter(ms => ms > 0)
     return Math.max(0, Math.min(regular, retry, ...due))
   }
 
@@ -329,14 +374,17 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal, onCon
 }
 
 function isWorthRetrying(service: ServiceReport): boolean {
-  return service.outcome === 'failed' || (service.outcome === 'waiting' && service.reason.code !== 'inactive')
+  return (
+    service.outcome === 'failed' ||
+    (service.outcome === 'waiting' && service.reason.code !== 'inactive')
+  )
 }
 
 type LedgerLike = ReturnType<Awaited<ReturnType<typeof createReconciler>>['ledger']>
 
 function withoutHeld(ledger: LedgerLike): LedgerLike {
   const services = Object.fromEntries(
-    Object.entries(ledger.services).map(([name, { held: _, ...entry }]) => [name, entry]),
+    Object.entries(ledger.services).map(([name, { held: _held, ...entry }]) => [name, entry]),
   )
   return { ...ledger, services }
 }

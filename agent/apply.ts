@@ -10,7 +10,9 @@ import type { Host } from './host.ts'
 import type { Journal, Target } from './journal.ts'
 import type { ServiceEntry } from './ledger.ts'
 import { inputDigests } from './owed.ts'
-import { type ActionablePlan, type PlannedFile, clientTrust } from './plan.ts'
+import { clientTrust } from './client-trust.ts'
+import type { ActionablePlan } from './plan.ts'
+import type { PlannedFile } from './planned-files.ts'
 import { type NewRelease, type ReleaseTools, makeRelease } from './release.ts'
 import { renderFile } from './resources/managed-file.ts'
 import type { StateFile } from './state-file.ts'
@@ -24,8 +26,18 @@ export type ApplyResult =
   | { readonly kind: 'waiting'; readonly reason: Reason }
   /** Nothing live was touched. */
   | { readonly kind: 'failed'; readonly reason: Reason; readonly retryable: boolean }
-  | { readonly kind: 'restored'; readonly reason: Reason; readonly entry: ServiceEntry; readonly activations: number }
-  | { readonly kind: 'broken'; readonly reason: Reason; readonly entry: ServiceEntry; readonly activations: number }
+  | {
+      readonly kind: 'restored'
+      readonly reason: Reason
+      readonly entry: ServiceEntry
+      readonly activations: number
+    }
+  | {
+      readonly kind: 'broken'
+      readonly reason: Reason
+      readonly entry: ServiceEntry
+      readonly activations: number
+    }
 
 export interface ApplyTools extends ReleaseTools {
   readonly journal: StateFile<Journal>
@@ -38,13 +50,22 @@ export interface ApplyTools extends ReleaseTools {
 }
 
 /** Never throws for what the node does: every end is a result. */
-export async function applyService(tools: ApplyTools, plan: ActionablePlan, mode: Mode, entry: ServiceEntry): Promise<ApplyResult> {
+export async function applyService(
+  tools: ApplyTools,
+  plan: ActionablePlan,
+  mode: Mode,
+  entry: ServiceEntry,
+): Promise<ApplyResult> {
   const staged: PreparedFile[] = []
   let journal: Journal
   try {
-    for (const directory of plan.directories) await tools.host.files.makeDirectory(directory.path, directory.ownership)
+    for (const directory of plan.directories)
+      await tools.host.files.makeDirectory(directory.path, directory.ownership)
     for (const { path, to } of plan.permissions) await tools.host.files.setOwnership(path, to)
-    const release = plan.material.kind === 'new' ? await makeRelease(tools, plan) : preparedRelease(plan.material.release)
+    const release =
+      plan.material.kind === 'new'
+        ? await makeRelease(tools, plan)
+        : preparedRelease(plan.material.release)
     await stageFiles(tools.host, plan, release, staged)
     await proveReadable(tools.host, plan, release.id)
     await validateStaged(tools.host, plan, staged)
@@ -78,7 +99,12 @@ export function stagedPath(path: string): string {
   return `${path.slice(0, slash + 1)}.tlsfleet-${path.slice(slash + 1)}`
 }
 
-async function stageFiles(host: Host, plan: ActionablePlan, release: NewRelease, staged: PreparedFile[]): Promise<void> {
+async function stageFiles(
+  host: Host,
+  plan: ActionablePlan,
+  release: NewRelease,
+  staged: PreparedFile[],
+): Promise<void> {
   for (const file of plan.files) {
     const text = await finalText(host, plan, file, release)
     const path = stagedPath(file.realPath)
@@ -89,22 +115,36 @@ async function stageFiles(host: Host, plan: ActionablePlan, release: NewRelease,
 }
 
 // The plan may have been made before the release had a name: what it names is rendered again.
-async function finalText(host: Host, plan: ActionablePlan, file: PlannedFile, release: NewRelease): Promise<string> {
-  if (file.intent === undefined) return clientTrust(plan.tls, plan.facts.issuerTrust, release.chainPem)
+async function finalText(
+  host: Host,
+  plan: ActionablePlan,
+  file: PlannedFile,
+  release: NewRelease,
+): Promise<string> {
+  if (file.intent === undefined)
+    return clientTrust(plan.tls, plan.facts.issuerTrust, release.chainPem)
   const observed = plan.facts.files[file.path]
   const before = observed?.kind === 'text' ? observed.text : undefined
   const rendered = renderFile(file.intent, before, release.id)
-  if (rendered.kind === 'refused') throw new OperationalError(rendered.reason.code, rendered.reason.message)
+  if (rendered.kind === 'refused')
+    throw new OperationalError(rendered.reason.code, rendered.reason.message)
   return rendered.text
 }
 
-async function reasonToStop(tools: ApplyTools, plan: ActionablePlan, mode: Mode): Promise<ApplyResult | undefined> {
+async function reasonToStop(
+  tools: ApplyTools,
+  plan: ActionablePlan,
+  mode: Mode,
+): Promise<ApplyResult | undefined> {
   if (plan.isInactive) {
     const message = `${plan.unit.unit} is stopped; it is prepared and converges when its operator starts it`
     return { kind: 'waiting', reason: { code: 'inactive', message } }
   }
   if (mode === 'stage') {
-    return { kind: 'staged', reason: { code: 'staged', message: 'prepared and validated beside the live files' } }
+    return {
+      kind: 'staged',
+      reason: { code: 'staged', message: 'prepared and validated beside the live files' },
+    }
   }
   if (tools.signal.aborted) return { kind: 'failed', reason: STOPPING, retryable: true }
   const denied = await tools.claim(plan)
@@ -112,7 +152,10 @@ async function reasonToStop(tools: ApplyTools, plan: ActionablePlan, mode: Mode)
   return tools.signal.aborted ? { kind: 'failed', reason: STOPPING, retryable: true } : undefined
 }
 
-const STOPPING: Reason = { code: 'stopping', message: 'the agent was stopped before anything was changed' }
+const STOPPING: Reason = {
+  code: 'stopping',
+  message: 'the agent was stopped before anything was changed',
+}
 
 async function prepareJournal(
   tools: ApplyTools,
@@ -125,7 +168,9 @@ async function prepareJournal(
   const targets: Target[] = []
   await host.files.makeDirectory(`${tools.stateDirectory}/previous`, { mode: 0o700, ...OWN })
   for (const [index, file] of staged.entries()) {
-    targets.push(await targetOf(tools, file, `${tools.stateDirectory}/previous/${plan.service}-${index}`))
+    targets.push(
+      await targetOf(tools, file, `${tools.stateDirectory}/previous/${plan.service}-${index}`),
+    )
   }
   const link = `${plan.compiled.material.directory}/current`
   const target = `releases/${release.id}`
@@ -138,7 +183,13 @@ async function prepareJournal(
     targets,
     ...(plan.facts.material.link === target
       ? {}
-      : { link: { path: link, after: target, ...(plan.facts.material.link === undefined ? {} : { before: plan.facts.material.link }) } }),
+      : {
+          link: {
+            path: link,
+            after: target,
+            ...(plan.facts.material.link === undefined ? {} : { before: plan.facts.material.link }),
+          },
+        }),
     activation: plan.owed.verb,
     verify: plan.tls.verify,
     expectedFingerprint: release.facts.fingerprint,
@@ -159,7 +210,9 @@ async function prepareJournal(
 // With nothing to switch, what is owed is owed by the process that runs now.
 function staleInvocations(plan: ActionablePlan, entry: ServiceEntry): string[] {
   const running = plan.unit.invocationId
-  return running === undefined || entry.staleInvocations.includes(running) ? [...entry.staleInvocations] : [running]
+  return running === undefined || entry.staleInvocations.includes(running)
+    ? [...entry.staleInvocations]
+    : [running]
 }
 
 // The last look before the point of no return: an edit that somebody made since the plan is not lost.
@@ -169,12 +222,22 @@ async function targetOf(tools: ApplyTools, file: PreparedFile, copy: string): Pr
   const bytes = await files.read(realPath)
   const found = bytes === undefined ? undefined : sha256(bytes)
   if (found !== before?.sha256) {
-    throw new OperationalError('changed-meanwhile', `could not switch ${realPath}: it was changed since it was planned`, { retryable: true })
+    throw new OperationalError(
+      'changed-meanwhile',
+      `could not switch ${realPath}: it was changed since it was planned`,
+      { retryable: true },
+    )
   }
   const after = { sha256: file.sha256, ...ownership }
-  if (bytes === undefined || before === undefined) return { path: realPath, staged: file.staged, after }
+  if (bytes === undefined || before === undefined)
+    return { path: realPath, staged: file.staged, after }
   await files.create(copy, { contents: bytes, mode: 0o600, ...OWN, overwrite: true })
-  return { path: realPath, staged: file.staged, after, before: { sha256: before.sha256, copy, ...before.ownership } }
+  return {
+    path: realPath,
+    staged: file.staged,
+    after,
+    before: { sha256: before.sha256, copy, ...before.ownership },
+  }
 }
 
 async function discard(host: Host, staged: readonly PreparedFile[]): Promise<void> {

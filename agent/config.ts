@@ -48,12 +48,18 @@ const parseDocument = parser('agent.toml', Document, 'config-invalid')
 /** The defaults where there is no file. Throws `config-invalid`. */
 export async function loadConfig(files: Files, path: string): Promise<AgentConfig> {
   const bytes = await files.read(path)
-  const document = parseDocument(bytes === undefined ? {} : await parseToml(Buffer.from(bytes).toString('utf8'), path))
+  const document = parseDocument(
+    bytes === undefined ? {} : await parseToml(Buffer.from(bytes).toString('utf8'), path),
+  )
   const intervalMs = parseDuration(document.interval)
   if (intervalMs === undefined || intervalMs < INTERVAL_MS_MIN) {
-    throw new OperationalError('config-invalid', `could not use interval "${document.interval}" of ${path}`, {
-      hint: 'a duration of at least 10s, for example 5m',
-    })
+    throw new OperationalError(
+      'config-invalid',
+      `could not use interval "${document.interval}" of ${path}`,
+      {
+        hint: 'a duration of at least 10s, for example 5m',
+      },
+    )
   }
   const { stateDirectory, logLevel, allow } = document
   return { stateDirectory, intervalMs, logLevel, allow, issuers: localIssuers(document.issuers) }
@@ -67,6 +73,9 @@ async function parseToml(text: string, path: string): Promise<unknown> {
   try {
     return parse(text)
   } catch (error) {
-    throw new OperationalError('config-invalid', `could not parse ${path}: ${describeError(error).split('\n')[0]}`)
+    throw new OperationalError(
+      'config-invalid',
+      `could not parse ${path}: ${describeError(error).split('\n')[0]}`,
+    )
   }
 }

@@ -34,15 +34,21 @@ import {
 import { normalizeNames } from '../shared/pki/names.ts'
 import type { LocalIssuers } from './issuers.ts'
 
-const Duration = z
-  .string()
-  .check(z.refine(text => (parseDuration(text) ?? 0) > 0, { error: 'is not a duration such as 90s, 5m, 12h or 30d' }))
+const Duration = z.string().check(
+  z.refine(text => (parseDuration(text) ?? 0) > 0, {
+    error: 'is not a duration such as 90s, 5m, 12h or 30d',
+  }),
+)
 
-const Path = z.string().check(z.startsWith('/', { error: 'must be an absolute path' }), z.maxLength(4096))
+const Path = z
+  .string()
+  .check(z.startsWith('/', { error: 'must be an absolute path' }), z.maxLength(4096))
 const PairPaths = z.strictObject({ certificate: Path, privateKey: Path })
 
 export const LocalIssuersDocument = z.strictObject({
-  files: z.optional(z.strictObject({ influxdb: z.optional(PairPaths), prometheus: z.optional(PairPaths) })),
+  files: z.optional(
+    z.strictObject({ influxdb: z.optional(PairPaths), prometheus: z.optional(PairPaths) }),
+  ),
   localCa: z.optional(PairPaths),
 })
 
@@ -55,12 +61,22 @@ const settings = {
   minVersion: z._default(TlsVersion, '1.2'),
   clientAuth: z._default(ClientAuth, 'none'),
   trust: z._default(z.array(Pem).check(z.maxLength(32)), []),
-  verify: z.optional(z.strictObject({ stableFor: z.optional(Duration), deadline: z.optional(Duration) })),
+  verify: z.optional(
+    z.strictObject({ stableFor: z.optional(Duration), deadline: z.optional(Duration) }),
+  ),
 }
 
 const ServiceEntry = z.discriminatedUnion('service', [
-  z.strictObject({ service: z.literal('prometheus'), ...settings, options: z.optional(PrometheusOptions) }),
-  z.strictObject({ service: z.literal('influxdb'), ...settings, options: z.optional(InfluxdbOptions) }),
+  z.strictObject({
+    service: z.literal('prometheus'),
+    ...settings,
+    options: z.optional(PrometheusOptions),
+  }),
+  z.strictObject({
+    service: z.literal('influxdb'),
+    ...settings,
+    options: z.optional(InfluxdbOptions),
+  }),
 ])
 type ServiceEntry = z.infer<typeof ServiceEntry>
 
@@ -84,14 +100,20 @@ export async function parseDesiredFile(text: string, name: string): Promise<Loca
   const document = parseDocument(await parseText(text, name))
   const names = document.services.map(entry => entry.service)
   const twice = names.find((service, index) => names.indexOf(service) !== index)
-  if (twice !== undefined) throw new OperationalError('desired-file-invalid', `${name} lists ${twice} twice`)
+  if (twice !== undefined)
+    throw new OperationalError('desired-file-invalid', `${name} lists ${twice} twice`)
   return { services: document.services.map(serviceOf), issuers: localIssuers(document.issuers) }
 }
 
-export function localIssuers(document: z.infer<typeof LocalIssuersDocument> | undefined): LocalIssuers {
+export function localIssuers(
+  document: z.infer<typeof LocalIssuersDocument> | undefined,
+): LocalIssuers {
   const { influxdb, prometheus } = document?.files ?? {}
   return {
-    files: { ...(influxdb === undefined ? {} : { influxdb }), ...(prometheus === undefined ? {} : { prometheus }) },
+    files: {
+      ...(influxdb === undefined ? {} : { influxdb }),
+      ...(prometheus === undefined ? {} : { prometheus }),
+    },
     localCa: document?.localCa,
   }
 }
@@ -104,15 +126,22 @@ async function parseText(text: string, name: string): Promise<unknown> {
   if (problem === undefined) return document.toJS()
   const place = problem.linePos?.[0]
   const at = place === undefined ? name : `${name}:${place.line}:${place.col}`
-  throw new OperationalError('desired-file-invalid', `could not parse ${at}: ${problem.message.split('\n')[0]}`)
+  throw new OperationalError(
+    'desired-file-invalid',
+    `could not parse ${at}: ${problem.message.split('\n')[0]}`,
+  )
 }
 
 function serviceOf(entry: ServiceEntry): ServiceTls {
   const { service, issuer, names, key, trust, clientAuth, minVersion, options } = entry
   if (issuer === 'internal') {
-    throw new OperationalError('desired-file-invalid', `could not use issuer "internal" for ${service} without a controller`, {
-      hint: 'use self-signed, local-ca or files',
-    })
+    throw new OperationalError(
+      'desired-file-invalid',
+      `could not use issuer "internal" for ${service} without a controller`,
+      {
+        hint: 'use self-signed, local-ca or files',
+      },
+    )
   }
   const lifetimeMs = parseDuration(entry.lifetime) ?? 0
   const normal = normalizeNames({ dns: names.dns ?? [], ip: names.ip ?? [] }, { wildcard: true })

@@ -3,7 +3,12 @@
 // without its controller for as long as it takes.
 
 import * as z from 'zod/mini'
-import { DesiredState, type DesiredState as Document, isIntact, parseDesiredState } from '../shared/contract/desired-state.ts'
+import {
+  DesiredState,
+  type DesiredState as Document,
+  isIntact,
+  parseDesiredState,
+} from '../shared/contract/desired-state.ts'
 import { type Reason, parser } from '../shared/contract/schema.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
 import type { Files } from './host.ts'
@@ -19,7 +24,11 @@ const Accepted = z.strictObject({
 export type Accepted = Readonly<z.infer<typeof Accepted>>
 
 export function acceptedFile(files: Files, stateDirectory: string): StateFile<Accepted> {
-  return stateFile(files, `${stateDirectory}/desired.json`, parser('accepted desired state', Accepted))
+  return stateFile(
+    files,
+    `${stateDirectory}/desired.json`,
+    parser('accepted desired state', Accepted),
+  )
 }
 
 export type Acceptance =
@@ -43,14 +52,21 @@ export function acceptDesired({ received, node, current, highest }: AcceptanceIn
   if (parsed.node !== node) {
     return refused('desired-other-node', `the desired state is for ${parsed.node}, this is ${node}`)
   }
-  if (!isIntact(parsed)) return refused('desired-damaged', 'the digest of the desired state does not fit its content')
+  if (!isIntact(parsed))
+    return refused('desired-damaged', 'the digest of the desired state does not fit its content')
   const { generation, digest } = highest
   if (generation !== undefined && parsed.generation < generation) {
-    return refused('desired-outdated', `generation ${parsed.generation} is older than ${generation}, which was accepted already`)
+    return refused(
+      'desired-outdated',
+      `generation ${parsed.generation} is older than ${generation}, which was accepted already`,
+    )
   }
   if (parsed.generation === generation) {
     if (parsed.digest !== digest) {
-      return refused('desired-conflict', `generation ${parsed.generation} came again with another content`)
+      return refused(
+        'desired-conflict',
+        `generation ${parsed.generation} came again with another content`,
+      )
     }
     if (current?.latest.digest === parsed.digest) return { kind: 'known' }
   }

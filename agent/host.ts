@@ -93,7 +93,14 @@ export interface NewFile extends Ownership {
 export interface UnitState {
   readonly unit: string
   readonly loaded: boolean
-  readonly activeState: 'active' | 'reloading' | 'inactive' | 'failed' | 'activating' | 'deactivating' | 'unknown'
+  readonly activeState:
+    | 'active'
+    | 'reloading'
+    | 'inactive'
+    | 'failed'
+    | 'activating'
+    | 'deactivating'
+    | 'unknown'
   readonly subState: string
   readonly result: string
   readonly restarts: number

@@ -29,14 +29,25 @@ export function identityPath(stateDirectory: string): string {
 }
 
 /** Undefined: this node is not enrolled. Throws `identity-damaged`. */
-export async function loadIdentity(files: Files, stateDirectory: string): Promise<Identity | undefined> {
+export async function loadIdentity(
+  files: Files,
+  stateDirectory: string,
+): Promise<Identity | undefined> {
   const bytes = await files.read(identityPath(stateDirectory))
   if (bytes === undefined) return undefined
-  const { version: _, privateKey, ...rest } = parseIdentityDocument(parseJson(Buffer.from(bytes).toString('utf8')))
+  const {
+    version: _,
+    privateKey,
+    ...rest
+  } = parseIdentityDocument(parseJson(Buffer.from(bytes).toString('utf8')))
   return { ...rest, privateKey: new Secret(privateKey) }
 }
 
-export async function storeIdentity(files: Files, stateDirectory: string, identity: Identity): Promise<void> {
+export async function storeIdentity(
+  files: Files,
+  stateDirectory: string,
+  identity: Identity,
+): Promise<void> {
   const path = identityPath(stateDirectory)
   const document = { version: 1, ...identity, privateKey: identity.privateKey.reveal() }
   const temporary = `${stateDirectory}/.tlsfleet-identity.json`
@@ -56,14 +67,27 @@ export function identityEndsAtMs(identity: Identity): number {
 }
 
 /** A new key, and the proof that it is there. */
-export async function newIdentityKey(node: string): Promise<{ readonly keys: KeyPair; readonly proof: string }> {
+export async function newIdentityKey(
+  node: string,
+): Promise<{ readonly keys: KeyPair; readonly proof: string }> {
   const keys = await generateKey('ec-p256')
-  return { keys, proof: signProof({ purpose: 'renew', context: [node], key: parsePrivateKey(keys.privateKeyPem) }) }
+  return {
+    keys,
+    proof: signProof({
+      purpose: 'renew',
+      context: [node],
+      key: parsePrivateKey(keys.privateKeyPem),
+    }),
+  }
 }
 
 /** Proof for a service key, bound to this node and this service. */
 export function proveServiceKey(node: string, service: string, keys: KeyPair): string {
-  return signProof({ purpose: 'sign', context: [node, service], key: parsePrivateKey(keys.privateKeyPem) })
+  return signProof({
+    purpose: 'sign',
+    context: [node, service],
+    key: parsePrivateKey(keys.privateKeyPem),
+  })
 }
 
 /** Does a chain that came back belong to the key that it was asked for? */

@@ -32,12 +32,20 @@ export interface PairPaths {
 export const NO_LOCAL_ISSUERS: LocalIssuers = { files: {}, localCa: undefined }
 
 /** Asks the controller for a leaf: chain as PEM. Undefined without a controller. */
-export type SignInternal = (request: { readonly service: ServiceName; readonly keys: KeyPair }) => Promise<string>
+export type SignInternal = (request: {
+  readonly service: ServiceName
+  readonly keys: KeyPair
+}) => Promise<string>
 
 type Note = (path: string) => Promise<void>
 
 /** CA certificates that come with the issuer rather than with the desired state. */
-export async function observeLocalTrust(host: Host, issuers: LocalIssuers, tls: ServiceTls, note: Note): Promise<readonly string[]> {
+export async function observeLocalTrust(
+  host: Host,
+  issuers: LocalIssuers,
+  tls: ServiceTls,
+  note: Note,
+): Promise<readonly string[]> {
   if (tls.certificate.issuer !== 'local-ca' || issuers.localCa === undefined) return []
   await note(issuers.localCa.certificate)
   const bytes = await host.files.read(issuers.localCa.certificate)
@@ -45,7 +53,12 @@ export async function observeLocalTrust(host: Host, issuers: LocalIssuers, tls: 
 }
 
 /** The pair of issuer `files`, judged. Undefined for other issuers. */
-export async function observeSource(host: Host, issuers: LocalIssuers, tls: ServiceTls, note: Note): Promise<SourcePair | undefined> {
+export async function observeSource(
+  host: Host,
+  issuers: LocalIssuers,
+  tls: ServiceTls,
+  note: Note,
+): Promise<SourcePair | undefined> {
   if (tls.certificate.issuer !== 'files') return undefined
   const paths = issuers.files[tls.service]
   if (paths === undefined) {
@@ -66,7 +79,10 @@ export async function observeSource(host: Host, issuers: LocalIssuers, tls: Serv
   }
 }
 
-export async function readPair(host: Host, paths: PairPaths): Promise<{ chain: Uint8Array; key: Uint8Array }> {
+export async function readPair(
+  host: Host,
+  paths: PairPaths,
+): Promise<{ chain: Uint8Array; key: Uint8Array }> {
   const chain = await host.files.read(paths.certificate)
   const key = await host.files.read(paths.privateKey)
   if (chain === undefined || key === undefined) {
@@ -97,9 +113,13 @@ export async function issueLeaf(
   switch (spec.issuer) {
     case 'internal':
       if (signInternal === undefined) {
-        throw new OperationalError('issuer-unavailable', `could not get a certificate for ${service}: issuer "internal" needs a controller`, {
-          hint: 'use issuer self-signed, local-ca or files without a controller',
-        })
+        throw new OperationalError(
+          'issuer-unavailable',
+          `could not get a certificate for ${service}: issuer "internal" needs a controller`,
+          {
+            hint: 'use issuer self-signed, local-ca or files without a controller',
+          },
+        )
       }
       return signInternal({ service, keys })
     case 'self-signed':
@@ -107,19 +127,30 @@ export async function issueLeaf(
     case 'local-ca':
       return locallyIssued(host, issuers, request)
     case 'files':
-      throw new OperationalError('issuer-unavailable', 'a pair placed by another tool cannot be issued')
+      throw new OperationalError(
+        'issuer-unavailable',
+        'a pair placed by another tool cannot be issued',
+      )
     default:
       return unreachable(spec.issuer)
   }
 }
 
 function profileOf({ spec, clientUse }: IssueRequest): CertificateProfile {
-  return { kind: 'server', names: normalizeNames(spec.names, { wildcard: true }), clientAuth: clientUse }
+  return {
+    kind: 'server',
+    names: normalizeNames(spec.names, { wildcard: true }),
+    clientAuth: clientUse,
+  }
 }
 
 function selfSigned(host: Host, request: IssueRequest): string {
   const { spec, keys, nowMs } = request
-  const dates = validity({ nowMs, lifetimeMs: spec.lifetimeMs, issuerNotAfterMs: Number.MAX_SAFE_INTEGER })
+  const dates = validity({
+    nowMs,
+    lifetimeMs: spec.lifetimeMs,
+    issuerNotAfterMs: Number.MAX_SAFE_INTEGER,
+  })
   return buildSelfSigned({
     subject: { commonName: commonName(spec) },
     serial: serialNumber(host.random),
@@ -129,17 +160,29 @@ function selfSigned(host: Host, request: IssueRequest): string {
   })
 }
 
-async function locallyIssued(host: Host, issuers: LocalIssuers, request: IssueRequest): Promise<string> {
+async function locallyIssued(
+  host: Host,
+  issuers: LocalIssuers,
+  request: IssueRequest,
+): Promise<string> {
   const { spec, keys, nowMs, service } = request
   if (issuers.localCa === undefined) {
-    throw new OperationalError('issuer-unavailable', `could not issue a certificate for ${service}: no local CA is configured`, {
-      hint: 'name its certificate and key under issuers.localCa',
-    })
+    throw new OperationalError(
+      'issuer-unavailable',
+      `could not issue a certificate for ${service}: no local CA is configured`,
+      {
+        hint: 'name its certificate and key under issuers.localCa',
+      },
+    )
   }
   const { chain, key } = await readPair(host, issuers.localCa)
   const certificates = splitPemCertificates(Buffer.from(chain).toString('utf8'))
   const ca = certificates[0]
-  if (ca === undefined) throw new OperationalError('certificate-unparsable', `could not find a certificate in ${issuers.localCa.certificate}`)
+  if (ca === undefined)
+    throw new OperationalError(
+      'certificate-unparsable',
+      `could not find a certificate in ${issuers.localCa.certificate}`,
+    )
   const facts = certificateFacts(ca)
   const dates = validity({ nowMs, lifetimeMs: spec.lifetimeMs, issuerNotAfterMs: facts.notAfterMs })
   const leaf = buildCertificate({
@@ -148,7 +191,10 @@ async function locallyIssued(host: Host, issuers: LocalIssuers, request: IssueRe
     ...dates,
     profile: profileOf(request),
     subjectPublicKey: parsePublicKey(keys.publicKeyPem),
-    issuer: { certificatePem: ca, key: createPrivateKey(new Secret(Buffer.from(key).toString('utf8')).reveal()) },
+    issuer: {
+      certificatePem: ca,
+      key: createPrivateKey(new Secret(Buffer.from(key).toString('utf8')).reveal()),
+    },
   })
   // A root at the end of a chain is useless to clients, intermediates are not.
   return [leaf, ...(facts.selfSigned ? [] : certificates)].join('')

@@ -29,7 +29,10 @@ async function main(argv: readonly string[]): Promise<number> {
     socketPath: physicalPath(`${stateDirectory}/agent.sock`),
     physicalPath,
     // One-shot commands speak through their result; the daemon through its log.
-    log: createLogger({ name: 'agent', level: options.command === 'run' ? config.logLevel : 'error' }),
+    log: createLogger({
+      name: 'agent',
+      level: options.command === 'run' ? config.logLevel : 'error',
+    }),
     signal: untilStopped(),
     write: (text: string) => void process.stdout.write(text),
   }
@@ -49,7 +52,9 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'verify':
       return (await import('./commands/local.ts')).verifyCommand(context)
     case 'schema':
-      return say(`${JSON.stringify((await import('./desired-file.ts')).desiredFileSchema(), null, 2)}\n`)
+      return say(
+        `${JSON.stringify((await import('./desired-file.ts')).desiredFileSchema(), null, 2)}\n`,
+      )
     case undefined:
       process.stderr.write(HELP)
       return EXIT.usage
@@ -68,7 +73,11 @@ async function status(socketPath: string, options: Options): Promise<number> {
   if (options.json) return say(`${JSON.stringify(answer)}\n`)
   const { node, fleet, controller, generation, mode, problem } = answer
   say(`node ${node} of fleet ${fleet}, controller ${controller}\n`)
-  say(generation === undefined ? 'no desired state yet\n' : `generation ${generation}, mode ${mode}\n`)
+  say(
+    generation === undefined
+      ? 'no desired state yet\n'
+      : `generation ${generation}, mode ${mode}\n`,
+  )
   if (problem !== undefined) say(`problem: ${problem.message} (${problem.code})\n`)
   return say(presentResult(answer.services))
 }
@@ -76,13 +85,16 @@ async function status(socketPath: string, options: Options): Promise<number> {
 /** Aborted by SIGTERM and SIGINT: a clean stop. */
 function untilStopped(): AbortSignal {
   const controller = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => controller.abort())
   return controller.signal
 }
 
 function complain(error: unknown): number {
   if (!(error instanceof OperationalError)) {
-    process.stderr.write(`tlsfleet-agent: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.stderr.write(
+      `tlsfleet-agent: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
     return EXIT.failed
   }
   process.stderr.write(`tlsfleet-agent: ${describeError(error)} (${error.code})\n`)

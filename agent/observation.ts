@@ -8,7 +8,13 @@ import type { ServiceTls } from '../shared/contract/service.ts'
 
 export type ServiceObservation =
   | { readonly kind: 'not-installed'; readonly tls: ServiceTls }
-  | { readonly kind: 'observed'; readonly tls: ServiceTls; readonly unit: UnitState; readonly compilation: Compilation; readonly node: NodeFacts | undefined }
+  | {
+      readonly kind: 'observed'
+      readonly tls: ServiceTls
+      readonly unit: UnitState
+      readonly compilation: Compilation
+      readonly node: NodeFacts | undefined
+    }
 
 /** Present when the driver could compile. */
 export interface NodeFacts {

@@ -7,8 +7,14 @@ import type { ServiceTls } from '../shared/contract/service.ts'
 import type { HandshakeTarget, Host, UnitState } from './host.ts'
 import type { NodeFacts, ServedListener, ServiceObservation } from './observation.ts'
 import { type LocalIssuers, observeLocalTrust, observeSource } from './issuers.ts'
-import { clientTrust } from './plan.ts'
-import { observeMaterial, CHAIN_FILE, KEY_FILE, materialPaths, releaseDirectory } from './resources/material.ts'
+import { clientTrust } from './client-trust.ts'
+import {
+  observeMaterial,
+  CHAIN_FILE,
+  KEY_FILE,
+  materialPaths,
+  releaseDirectory,
+} from './resources/material.ts'
 import { type TextFile, observeTextFile } from './resources/text-file.ts'
 import { compileService, unitsOf, wantedInputs } from './services/registry.ts'
 import type { Compilation, Compiled, Input, Seen, SeenCommand } from './services/service.ts'
@@ -16,7 +22,11 @@ import type { Compilation, Compiled, Input, Seen, SeenCommand } from './services
 export interface Observer {
   observe(tls: ServiceTls): Promise<ServiceObservation>
   /** Handshakes with the listeners of an observation, again. */
-  serve(tls: ServiceTls, compiled: Compiled, facts: Pick<NodeFacts, 'material' | 'issuerTrust'>): Promise<readonly ServedListener[]>
+  serve(
+    tls: ServiceTls,
+    compiled: Compiled,
+    facts: Pick<NodeFacts, 'material' | 'issuerTrust'>,
+  ): Promise<readonly ServedListener[]>
   /** Every file that the observations kept depend on. */
   watched(): readonly string[]
   /** Forget what was kept of a service: the next observation reads everything again. */
@@ -48,13 +58,22 @@ export function createObserver(host: Host, issuers: LocalIssuers): Observer {
     return withServed(fresh.observation)
   }
 
-  async function withServed(observation: Extract<ServiceObservation, { kind: 'observed' }>): Promise<ServiceObservation> {
+  async function withServed(
+    observation: Extract<ServiceObservation, { kind: 'observed' }>,
+  ): Promise<ServiceObservation> {
     const { tls, compilation, node } = observation
     if (compilation.kind !== 'compiled' || node === undefined) return observation
-    return { ...observation, node: { ...node, served: await serve(tls, compilation.compiled, node) } }
+    return {
+      ...observation,
+      node: { ...node, served: await serve(tls, compilation.compiled, node) },
+    }
   }
 
-  async function serve(tls: ServiceTls, compiled: Compiled, facts: Pick<NodeFacts, 'material' | 'issuerTrust'>) {
+  async function serve(
+    tls: ServiceTls,
+    compiled: Compiled,
+    facts: Pick<NodeFacts, 'material' | 'issuerTrust'>,
+  ) {
     const current = facts.material.releases.find(release => release.id === facts.material.current)
     const trust = clientTrust(tls, facts.issuerTrust, current?.chainPem)
     const served: ServedListener[] = []
@@ -96,18 +115,27 @@ const HANDSHAKE_TIMEOUT_MS = 5_000
 async function clientPair(host: Host, directory: string, release: string | undefined) {
   if (release === undefined) return undefined
   const path = releaseDirectory(directory, release)
-  const [key, chain] = [await host.files.read(`${path}/${KEY_FILE}`), await host.files.read(`${path}/${CHAIN_FILE}`)]
+  const [key, chain] = [
+    await host.files.read(`${path}/${KEY_FILE}`),
+    await host.files.read(`${path}/${CHAIN_FILE}`),
+  ]
   if (key === undefined || chain === undefined) return undefined
-  return { chainPem: Buffer.from(chain).toString('utf8'), keyPem: Buffer.from(key).toString('utf8') }
+  return {
+    chainPem: Buffer.from(chain).toString('utf8'),
+    keyPem: Buffer.from(key).toString('utf8'),
+  }
 }
 
-function everyListenerSpeaksTls(observation: Extract<ServiceObservation, { kind: 'observed' }>): boolean {
+function everyListenerSpeaksTls(
+  observation: Extract<ServiceObservation, { kind: 'observed' }>,
+): boolean {
   return observation.node?.served.every(({ handshake }) => handshake.kind === 'tls') === true
 }
 
 async function isFresh(host: Host, last: Kept, tls: ServiceTls): Promise<boolean> {
   if (last.invocation === undefined || last.tls !== JSON.stringify(tls)) return false
-  if ((await host.services.peekInvocation(last.observation.unit.unit)) !== last.invocation) return false
+  if ((await host.services.peekInvocation(last.observation.unit.unit)) !== last.invocation)
+    return false
   for (const [path, version] of last.versions) {
     if ((await versionOf(host, path)) !== version) return false
   }
@@ -122,26 +150,44 @@ async function versionOf(host: Host, path: string): Promise<string> {
   return `${stat.version} ${(await host.files.statFollowed(path))?.version ?? 'none'}`
 }
 
-async function observeAfresh(host: Host, issuers: LocalIssuers, tls: ServiceTls, commands: CommandCache) {
+async function observeAfresh(
+  host: Host,
+  issuers: LocalIssuers,
+  tls: ServiceTls,
+  commands: CommandCache,
+) {
   const unit = await findUnit(host, tls.service)
-  if (unit === undefined) return { observation: { kind: 'not-installed', tls } as const, invocation: undefined, versions: new Map() }
+  if (unit === undefined)
+    return {
+      observation: { kind: 'not-installed', tls } as const,
+      invocation: undefined,
+      versions: new Map(),
+    }
   // Versions are taken before anything is read, so that a change in between makes it stale.
   const versions = new Map<string, string>()
   const invocation = await host.services.peekInvocation(unit.unit)
   const note = async (path: string) => {
     if (!versions.has(path)) versions.set(path, await versionOf(host, path))
   }
-  for (const path of [unit.fragmentPath, ...unit.dropInPaths]) if (path !== undefined) await note(path)
+  for (const path of [unit.fragmentPath, ...unit.dropInPaths])
+    if (path !== undefined) await note(path)
   const { seen, files } = await see(host, tls, unit, note, commands)
   const compilation = compileService(tls, seen, { servicePath: host.servicePath })
   const node =
     compilation.kind === 'compiled'
       ? await observeNode(host, issuers, tls, unit, compilation, files, note)
       : undefined
-  return { observation: { kind: 'observed', tls, unit, compilation, node } as const, invocation, versions }
+  return {
+    observation: { kind: 'observed', tls, unit, compilation, node } as const,
+    invocation,
+    versions,
+  }
 }
 
-async function findUnit(host: Host, service: ServiceTls['service']): Promise<UnitState | undefined> {
+async function findUnit(
+  host: Host,
+  service: ServiceTls['service'],
+): Promise<UnitState | undefined> {
   for (const name of unitsOf(service)) {
     const unit = await host.services.show(name)
     if (unit !== undefined) return unit
@@ -197,7 +243,9 @@ async function runCommand(
   cache: CommandCache,
 ): Promise<SeenCommand> {
   const dependencies = [input.argv[0] ?? '', ...input.dependsOn]
-  const versions: string[] = [unit.environment === undefined ? '' : JSON.stringify(unit.environment)]
+  const versions: string[] = [
+    unit.environment === undefined ? '' : JSON.stringify(unit.environment),
+  ]
   for (const path of dependencies) {
     await note(path)
     versions.push(await versionOf(host, path))
@@ -210,9 +258,16 @@ async function runCommand(
   return seen
 }
 
-async function runOnce(host: Host, unit: UnitState, input: Extract<Input, { kind: 'command' }>): Promise<SeenCommand> {
+async function runOnce(
+  host: Host,
+  unit: UnitState,
+  input: Extract<Input, { kind: 'command' }>,
+): Promise<SeenCommand> {
   try {
-    const options = { timeoutMs: COMMAND_TIMEOUT_MS, ...(input.asService ? { asServiceOf: unit } : {}) }
+    const options = {
+      timeoutMs: COMMAND_TIMEOUT_MS,
+      ...(input.asService ? { asServiceOf: unit } : {}),
+    }
     return { kind: 'ran', ...(await host.commands.run(input.argv, options)) }
   } catch (error) {
     return { kind: 'failed', reason: { code: 'command-failed', message: describeError(error) } }

@@ -44,8 +44,13 @@ export const NOTHING_OWED: Owed = {
 }
 
 /** Digest by name of what a process has loaded once it runs with these inputs. */
-export function inputDigests(loads: readonly LoadIntent[], release: string): Readonly<Record<string, string>> {
-  return Object.fromEntries(loads.map(load => [load.name, sha256(load.value.replaceAll(RELEASE_TOKEN, release))]))
+export function inputDigests(
+  loads: readonly LoadIntent[],
+  release: string,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    loads.map(load => [load.name, sha256(load.value.replaceAll(RELEASE_TOKEN, release))]),
+  )
 }
 
 /** The least disruptive act that makes the process use its inputs. Pure. */
@@ -78,24 +83,36 @@ function isLoaded(load: LoadIntent, input: OwedInput): boolean {
   return isLoadedByRecord(load, input)
 }
 
-function isLoadedByRecord(load: LoadIntent, { entry, unit, release, inputsChangedAtMs }: OwedInput): boolean {
+function isLoadedByRecord(
+  load: LoadIntent,
+  { entry, unit, release, inputsChangedAtMs }: OwedInput,
+): boolean {
   const wanted = sha256(load.value.replaceAll(RELEASE_TOKEN, release))
   const { invocationId } = unit
   if (invocationId === undefined) return false
   if (entry.loaded?.invocationId === invocationId) return entry.loaded.inputs[load.name] === wanted
   // Known to be older than the files: the clock is not asked.
   if (entry.staleInvocations.includes(invocationId)) return false
-  return inputsChangedAtMs !== undefined && unit.startedAtMs !== undefined && unit.startedAtMs >= inputsChangedAtMs
+  return (
+    inputsChangedAtMs !== undefined &&
+    unit.startedAtMs !== undefined &&
+    unit.startedAtMs >= inputsChangedAtMs
+  )
 }
 
 // Files that a product re-reads by itself need no act. Where it serves something else although they
 // are all in place, the process was started with other inputs than the files show: only a new start
 // brings the two together.
 function escalated(owed: Owed, input: OwedInput): Owed {
-  const isStuck = input.inputsChangedAtMs !== undefined && (input.served === 'stale' || input.served === 'plaintext')
+  const isStuck =
+    input.inputsChangedAtMs !== undefined &&
+    (input.served === 'stale' || input.served === 'plaintext')
   if (!isStuck || owed.verb !== 'none') return owed
   return {
     verb: 'restart',
-    reason: { code: 'served-differs', message: 'the files are in place, but the service serves something else' },
+    reason: {
+      code: 'served-differs',
+      message: 'the files are in place, but the service serves something else',
+    },
   }
 }

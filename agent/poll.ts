@@ -37,7 +37,8 @@ export async function pollDesired(options: PollOptions): Promise<void> {
       failures = 0
       options.onAnswer(answer)
       // An answer without anything in it came early: the controller is closing, or told to hurry up.
-      if (answer.document === undefined && answer.preview === undefined) await clock.sleep(options.random() * 100, signal)
+      if (answer.document === undefined && answer.preview === undefined)
+        await clock.sleep(options.random() * 100, signal)
     } catch (error) {
       if (signal.aborted) return
       logFailure(log, failures, error)
@@ -52,7 +53,8 @@ function logFailure(log: Logger, failures: number, error: unknown): void {
   const code = error instanceof OperationalError ? error.code : 'unexpected'
   if (code === 'unexpected') throw error
   const line = { code, error: describeError(error), failures: failures + 1 }
-  if (failures === 0 || failures % 60 === 0) log.warn(line, 'controller cannot be asked; going on with the last accepted state')
+  if (failures === 0 || failures % 60 === 0)
+    log.warn(line, 'controller cannot be asked; going on with the last accepted state')
   else log.debug(line, 'controller cannot be asked')
 }
 
@@ -62,7 +64,9 @@ export interface Reporter {
   run(signal: AbortSignal): Promise<void>
 }
 
-export function createReporter(options: Pick<PollOptions, 'remote' | 'clock' | 'log' | 'random'>): Reporter {
+export function createReporter(
+  options: Pick<PollOptions, 'remote' | 'clock' | 'log' | 'random'>,
+): Reporter {
   const { clock, log } = options
   let waiting: Report | undefined
   let arrived: string | undefined
@@ -90,7 +94,10 @@ export function createReporter(options: Pick<PollOptions, 'remote' | 'clock' | '
         } catch (error) {
           if (signal.aborted) return
           logFailure(log, failures, error)
-          await clock.sleep(backoffMs({ attempt: failures, ...RETRY, random: options.random }), signal)
+          await clock.sleep(
+            backoffMs({ attempt: failures, ...RETRY, random: options.random }),
+            signal,
+          )
           failures += 1
         }
       }

@@ -12,7 +12,14 @@ import { type ApplyResult, applyService } from './apply.ts'
 import type { Host } from './host.ts'
 import type { LocalIssuers, SignInternal } from './issuers.ts'
 import { type Journal, journalFile } from './journal.ts'
-import { EMPTY_LEDGER, type Ledger, type ServiceEntry, entryOf, ledgerFile, withEntry } from './ledger.ts'
+import {
+  EMPTY_LEDGER,
+  type Ledger,
+  type ServiceEntry,
+  entryOf,
+  ledgerFile,
+  withEntry,
+} from './ledger.ts'
 import { type Observer, createObserver } from './observe.ts'
 import { inputDigests } from './owed.ts'
 import { type ActionablePlan, type ServicePlan, isConverged, planService } from './plan.ts'
@@ -103,7 +110,14 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     const before = staged.get(tls.service)
     // Prepared already, and nothing has changed since.
     if (input.mode === 'stage' && before?.plan === planned) return before.report
-    log.info({ service: tls.service, changes: plan.changes.map(change => change.summary), activation: plan.owed.verb }, 'applying')
+    log.info(
+      {
+        service: tls.service,
+        changes: plan.changes.map(change => change.summary),
+        activation: plan.owed.verb,
+      },
+      'applying',
+    )
     const result = await applyService(
       {
         host,
@@ -124,13 +138,20 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     const after = await look(false)
     const report = reportOfApply(plan, result, after)
     if (result.kind === 'staged' && after.kind === 'actionable') {
-      staged.set(tls.service, { plan: digestOf(asJson({ digest, changes: after.changes })), report })
+      staged.set(tls.service, {
+        plan: digestOf(asJson({ digest, changes: after.changes })),
+        report,
+      })
     } else staged.delete(tls.service)
     return report
   }
 
   // s11 and s12: what was proven is written down before the journal is forgotten.
-  async function settle(service: ServiceName, result: ApplyResult, plan: ActionablePlan | undefined): Promise<void> {
+  async function settle(
+    service: ServiceName,
+    result: ApplyResult,
+    plan: ActionablePlan | undefined,
+  ): Promise<void> {
     live.forget(service)
     if (!('entry' in result)) return
     await updateLedger(old => withEntry(old, service, result.entry))
@@ -161,7 +182,11 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
       const entry = found.value
       if (entry === undefined) return undefined
       log.info({ service: entry.service, step: entry.step }, 'resuming an interrupted change')
-      const result = await finishTransaction(transactionFor(services), entry, entryOf(ledger, entry.service))
+      const result = await finishTransaction(
+        transactionFor(services),
+        entry,
+        entryOf(ledger, entry.service),
+      )
       await settle(entry.service, result, undefined)
       logResult(log, entry.service, result)
       return result.kind === 'changed' ? undefined : result.reason
@@ -169,7 +194,8 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     async pass(input) {
       const reports: ServiceReport[] = []
       // One after the other: two products of one node are never disturbed together.
-      for (const tls of input.services) reports.push(await guarded(tls, log, () => passService(input, tls)))
+      for (const tls of input.services)
+        reports.push(await guarded(tls, log, () => passService(input, tls)))
       return reports
     },
     async plan(services) {
@@ -211,30 +237,54 @@ function unheld(entry: ServiceEntry): ServiceEntry {
   return rest
 }
 
-async function guarded(tls: ServiceTls, log: Logger, work: () => Promise<ServiceReport>): Promise<ServiceReport> {
+async function guarded(
+  tls: ServiceTls,
+  log: Logger,
+  work: () => Promise<ServiceReport>,
+): Promise<ServiceReport> {
   try {
     return await work()
   } catch (error) {
     // A broken edge fails this service and leaves the others to converge.
     if (!(error instanceof OperationalError)) throw error
-    log.warn({ service: tls.service, code: error.code, error: describeError(error) }, 'service could not be looked after')
+    log.warn(
+      { service: tls.service, code: error.code, error: describeError(error) },
+      'service could not be looked after',
+    )
     const reason = { code: error.code, message: describeError(error) }
-    return reportOfPlan({ kind: 'blocked', service: tls.service, outcome: 'failed', reason, unit: undefined, version: undefined })
+    return reportOfPlan({
+      kind: 'blocked',
+      service: tls.service,
+      outcome: 'failed',
+      reason,
+      unit: undefined,
+      version: undefined,
+    })
   }
 }
 
 function logResult(log: Logger, service: ServiceName, result: ApplyResult): void {
   if (result.kind === 'changed') log.info({ service, activations: result.activations }, 'changed')
-  else if (result.kind === 'staged' || result.kind === 'waiting') log.info({ service, reason: result.reason }, result.kind)
+  else if (result.kind === 'staged' || result.kind === 'waiting')
+    log.info({ service, reason: result.reason }, result.kind)
   else log.warn({ service, reason: result.reason }, result.kind)
 }
 
-async function lookServed(observer: Observer, services: readonly ServiceTls[], journal: Journal, fingerprint: string) {
+async function lookServed(
+  observer: Observer,
+  services: readonly ServiceTls[],
+  journal: Journal,
+  fingerprint: string,
+) {
   const tls = services.find(one => one.service === journal.service)
   if (tls === undefined) return undefined
   const observation = await observer.observe(tls)
   const served = observation.kind === 'observed' ? observation.node?.served : undefined
-  if (served === undefined) return { code: 'not-verified', message: `what ${journal.service} serves could not be looked at` }
+  if (served === undefined)
+    return {
+      code: 'not-verified',
+      message: `what ${journal.service} serves could not be looked at`,
+    }
   return served.map(one => judgeServed(one, fingerprint)).find(one => !one.ok)?.reason
 }
 
@@ -246,9 +296,13 @@ async function lookRestored(observer: Observer, services: readonly ServiceTls[],
   for (const before of journal.servedBefore) {
     if (before.kind === 'unreachable') continue
     const now = served.find(one => one.listener.name === before.listener)?.handshake
-    const isSame = now?.kind === before.kind && (now.kind !== 'tls' || now.fingerprint === before.fingerprint)
+    const isSame =
+      now?.kind === before.kind && (now.kind !== 'tls' || now.fingerprint === before.fingerprint)
     if (!isSame) {
-      return { code: 'not-restored', message: `${before.listener} does not serve what it served before (${now?.kind ?? 'unknown'})` }
+      return {
+        code: 'not-restored',
+        message: `${before.listener} does not serve what it served before (${now?.kind ?? 'unknown'})`,
+      }
     }
   }
   return undefined

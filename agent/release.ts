@@ -5,13 +5,26 @@ import { sha256 } from '../shared/digest.ts'
 import { OperationalError } from '../shared/errors.ts'
 import { createPublicKey } from 'node:crypto'
 import type { CertificateFacts } from '../shared/pki/facts.ts'
-import { type KeyPair, generateKey, keyTypeOf, parsePrivateKey, publicKeyDigest } from '../shared/pki/keys.ts'
+import {
+  type KeyPair,
+  generateKey,
+  keyTypeOf,
+  parsePrivateKey,
+  publicKeyDigest,
+} from '../shared/pki/keys.ts'
 import { checkPair } from '../shared/pki/pair.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Host } from './host.ts'
 import { type LocalIssuers, type SignInternal, issueLeaf, readPair } from './issuers.ts'
-import { type ActionablePlan, releaseOwnership } from './plan.ts'
-import { CHAIN_FILE, KEY_FILE, describePair, isFatal, releaseDirectory } from './resources/material.ts'
+import type { ActionablePlan } from './plan.ts'
+import { releaseOwnership } from './planned-ownership.ts'
+import {
+  CHAIN_FILE,
+  KEY_FILE,
+  describePair,
+  isFatal,
+  releaseDirectory,
+} from './resources/material.ts'
 import { OWN } from './state-file.ts'
 
 export interface NewRelease {
@@ -30,12 +43,17 @@ export interface ReleaseTools {
 export async function makeRelease(tools: ReleaseTools, plan: ActionablePlan): Promise<NewRelease> {
   const { host } = tools
   const { spec, owner } = { spec: plan.tls.certificate, owner: plan.facts.owner }
-  if (owner === undefined) throw new OperationalError('service-user-unknown', `could not find the user of ${plan.unit.unit}`)
+  if (owner === undefined)
+    throw new OperationalError(
+      'service-user-unknown',
+      `could not find the user of ${plan.unit.unit}`,
+    )
   const { directory } = plan.compiled.material
   const ownership = releaseOwnership(plan.compiled, owner, OWN)
   const nowMs = host.clock.now()
 
-  const pair = spec.issuer === 'files' ? await takeOver(tools, plan) : await freshPair(tools, plan, nowMs)
+  const pair =
+    spec.issuer === 'files' ? await takeOver(tools, plan) : await freshPair(tools, plan, nowMs)
   const trust = [...plan.tls.trust, ...plan.facts.issuerTrust]
   const described = describePair(Buffer.from(pair.chainPem), Buffer.from(pair.keyPem.reveal()))
   const problems = checkPair({
@@ -43,7 +61,9 @@ export async function makeRelease(tools: ReleaseTools, plan: ActionablePlan): Pr
     keyPem: pair.keyPem,
     names: spec.names,
     nowMs,
-    ...(trust.length === 0 ? {} : { trust: described.facts.selfSigned ? [...trust, pair.chainPem] : trust }),
+    ...(trust.length === 0
+      ? {}
+      : { trust: described.facts.selfSigned ? [...trust, pair.chainPem] : trust }),
   }).filter(isFatal)
   if (problems.length > 0) {
     if (pair.inPlace) await host.files.remove(releaseDirectory(directory, pair.id))
@@ -84,7 +104,8 @@ async function freshPair(tools: ReleaseTools, plan: ActionablePlan, nowMs: numbe
   const left = await leftoverKey(host, plan)
   const keys = left ?? (await generateKey(spec.key))
   const id = releaseId(keys.publicKeyPem)
-  if (left === undefined) await writeKey(host, releaseDirectory(directory, id), keys.privateKeyPem, ownership.key)
+  if (left === undefined)
+    await writeKey(host, releaseDirectory(directory, id), keys.privateKeyPem, ownership.key)
   const chainPem = await issueLeaf(host, tools.issuers, tools.signInternal, {
     service: plan.service,
     spec,
@@ -95,7 +116,12 @@ async function freshPair(tools: ReleaseTools, plan: ActionablePlan, nowMs: numbe
   return { id, keyPem: keys.privateKeyPem, chainPem, inPlace: true }
 }
 
-async function writeKey(host: Host, directory: string, key: Secret, ownership: { mode: number; uid: number; gid: number }): Promise<void> {
+async function writeKey(
+  host: Host,
+  directory: string,
+  key: Secret,
+  ownership: { mode: number; uid: number; gid: number },
+): Promise<void> {
   await host.files.makeDirectory(directory, { mode: 0o700, ...OWN })
   await host.files.create(`${directory}/${KEY_FILE}`, {
     contents: Buffer.from(key.reveal()),
@@ -109,21 +135,31 @@ async function leftoverKey(host: Host, plan: ActionablePlan): Promise<KeyPair | 
   let found: KeyPair | undefined
   for (const id of plan.facts.material.incomplete) {
     const path = releaseDirectory(directory, id)
-    const usable = found === undefined ? await readKey(host, `${path}/${KEY_FILE}`, id, plan.tls.certificate.key) : undefined
+    const usable =
+      found === undefined
+        ? await readKey(host, `${path}/${KEY_FILE}`, id, plan.tls.certificate.key)
+        : undefined
     if (usable === undefined) await host.files.remove(path)
     else found = usable
   }
   return found
 }
 
-async function readKey(host: Host, path: string, id: string, type: string): Promise<KeyPair | undefined> {
+async function readKey(
+  host: Host,
+  path: string,
+  id: string,
+  type: string,
+): Promise<KeyPair | undefined> {
   try {
     const bytes = await host.files.read(path)
     if (bytes === undefined) return undefined
     const privateKeyPem = new Secret(Buffer.from(bytes).toString('utf8'))
     const publicKey = createPublicKey(parsePrivateKey(privateKeyPem))
     const publicKeyPem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
-    return keyTypeOf(publicKey) === type && releaseId(publicKeyPem) === id ? { privateKeyPem, publicKeyPem } : undefined
+    return keyTypeOf(publicKey) === type && releaseId(publicKeyPem) === id
+      ? { privateKeyPem, publicKeyPem }
+      : undefined
   } catch {
     // Half a key is no key; a new one is made.
     return undefined
@@ -132,7 +168,11 @@ async function readKey(host: Host, path: string, id: string, type: string): Prom
 
 async function takeOver(tools: ReleaseTools, plan: ActionablePlan): Promise<Pair> {
   const paths = tools.issuers.files[plan.service]
-  if (paths === undefined) throw new OperationalError('source-not-configured', `could not find out where the pair of ${plan.service} is`)
+  if (paths === undefined)
+    throw new OperationalError(
+      'source-not-configured',
+      `could not find out where the pair of ${plan.service} is`,
+    )
   const { chain, key } = await readPair(tools.host, paths)
   const chainPem = Buffer.from(chain).toString('utf8')
   return {
@@ -152,14 +192,11 @@ function releaseId(publicKeyPem: string): string {
 const ID_LENGTH = 16
 
 function hintFor(code: string | undefined): string {
-  switch (code) {
-    case 'name-missing':
-      return 'the names in the fleet spec and those of the certificate differ'
-    case 'key-mismatch':
-      return 'key and certificate belong to different requests; place both again'
-    case 'expired':
-      return 'get a new certificate from its issuer'
-    default:
-      return 'nothing was changed; the certificate in use stays in use'
-  }
+  return HINTS.get(code ?? '') ?? 'nothing was changed; the certificate in use stays in use'
 }
+
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ['name-missing', 'the names in the fleet spec and those of the certificate differ'],
+  ['key-mismatch', 'key and certificate belong to different requests; place both again'],
+  ['expired', 'get a new certificate from its issuer'],
+])

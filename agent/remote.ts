@@ -27,7 +27,10 @@ export interface Identity {
  */
 export interface Remote {
   /** Long poll. Answers at once when the controller has a generation above `generation` or wants a preview. */
-  desired(question: { readonly generation: number | undefined; readonly waitMs: number }, signal: AbortSignal): Promise<DesiredAnswer>
+  desired(
+    question: { readonly generation: number | undefined; readonly waitMs: number },
+    signal: AbortSignal,
+  ): Promise<DesiredAnswer>
   report(report: Report, signal: AbortSignal): Promise<void>
   preview(answer: PreviewAnswer, signal: AbortSignal): Promise<void>
   /** Leaf and chain as PEM. */

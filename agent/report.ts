@@ -26,8 +26,13 @@ export function reportOfPlan(plan: ServicePlan): ServiceReport {
 }
 
 /** `after`: the plan of the observation that was made after it was applied. */
-export function reportOfApply(plan: ActionablePlan, result: ApplyResult, after: ServicePlan): ServiceReport {
-  const seen = after.kind === 'actionable' ? { ...common(after), changes: plan.changes.slice() } : common(plan)
+export function reportOfApply(
+  plan: ActionablePlan,
+  result: ApplyResult,
+  after: ServicePlan,
+): ServiceReport {
+  const seen =
+    after.kind === 'actionable' ? { ...common(after), changes: plan.changes.slice() } : common(plan)
   const base = {
     ...seen,
     corrective: plan.isCorrective,
@@ -37,7 +42,14 @@ export function reportOfApply(plan: ActionablePlan, result: ApplyResult, after: 
   }
   switch (result.kind) {
     case 'changed':
-      return { ...base, outcome: 'changed', reason: { code: 'converged', message: `${plan.changes.length} changes, proven by what is served` } }
+      return {
+        ...base,
+        outcome: 'changed',
+        reason: {
+          code: 'converged',
+          message: `${plan.changes.length} changes, proven by what is served`,
+        },
+      }
     case 'staged':
     case 'waiting':
     case 'restored':
@@ -81,7 +93,9 @@ function common(plan: ActionablePlan) {
     served: servedOf(plan),
     notices: plan.compiled.notices.slice(),
     ...(facts === undefined ? {} : { notAfterMs: facts.notAfterMs }),
-    ...(facts === undefined || issuer === 'files' ? {} : { renewAtMs: Math.floor(renewAtMs({ ...facts, renewBeforeMs })) }),
+    ...(facts === undefined || issuer === 'files'
+      ? {}
+      : { renewAtMs: Math.floor(renewAtMs({ ...facts, renewBeforeMs })) }),
   }
 }
 

@@ -5,11 +5,19 @@ import { type CertificateFacts, certificateFacts } from '../shared/pki/facts.ts'
 import type { ServedListener } from './observation.ts'
 
 /** `expected`: SHA-256 of the leaf that should be served; undefined when there is none yet. */
-export function judgeServed({ listener, handshake }: ServedListener, expected: string | undefined): Served {
+export function judgeServed(
+  { listener, handshake }: ServedListener,
+  expected: string | undefined,
+): Served {
   const { name } = listener
-  if (handshake.kind === 'unreachable') return { listener: name, ok: false, reason: handshake.reason }
+  if (handshake.kind === 'unreachable')
+    return { listener: name, ok: false, reason: handshake.reason }
   if (handshake.kind === 'plaintext') {
-    return { listener: name, ok: false, reason: { code: 'served-plaintext', message: `${name} answers without TLS` } }
+    return {
+      listener: name,
+      ok: false,
+      reason: { code: 'served-plaintext', message: `${name} answers without TLS` },
+    }
   }
   const leaf = handshake.chainPem[0]
   const facts = leaf === undefined ? undefined : readable(leaf)
@@ -22,17 +30,38 @@ export function judgeServed({ listener, handshake }: ServedListener, expected: s
     ...(http === undefined ? {} : { health: `GET ${listener.healthPath} ${http.status}` }),
   }
   if (expected === undefined || handshake.fingerprint !== expected) {
-    const reason = { code: 'served-stale', message: `${name} serves another certificate than the one in use` }
+    const reason = {
+      code: 'served-stale',
+      message: `${name} serves another certificate than the one in use`,
+    }
     return { ...seen, ok: false, reason }
   }
   if (handshake.untrusted !== undefined) return { ...seen, ok: false, reason: handshake.untrusted }
   if (http === undefined) {
-    return { ...seen, ok: false, reason: { code: 'health-no-answer', message: `${name} completes the handshake but does not answer` } }
+    return {
+      ...seen,
+      ok: false,
+      reason: {
+        code: 'health-no-answer',
+        message: `${name} completes the handshake but does not answer`,
+      },
+    }
   }
   if (!listener.healthyStatuses.includes(http.status)) {
-    return { ...seen, ok: false, reason: { code: 'unhealthy', message: `GET ${listener.healthPath} on ${name} answers ${http.status}` } }
+    return {
+      ...seen,
+      ok: false,
+      reason: {
+        code: 'unhealthy',
+        message: `GET ${listener.healthPath} on ${name} answers ${http.status}`,
+      },
+    }
   }
-  return { ...seen, ok: true, reason: { code: 'served-as-wanted', message: `${name} serves the certificate in use` } }
+  return {
+    ...seen,
+    ok: true,
+    reason: { code: 'served-as-wanted', message: `${name} serves the certificate in use` },
+  }
 }
 
 // Whatever somebody else's listener serves is only looked at.

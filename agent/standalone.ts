@@ -35,7 +35,9 @@ export async function applyOnce(options: StandaloneOptions): Promise<readonly Se
   await reconciler.resume(desired.services)
   await reconciler.updateLedger(ledger => ({
     ...ledger,
-    services: Object.fromEntries(Object.entries(ledger.services).map(([name, entry]) => [name, withoutHeld(entry)])),
+    services: Object.fromEntries(
+      Object.entries(ledger.services).map(([name, entry]) => [name, withoutHeld(entry)]),
+    ),
   }))
   return reconciler.pass({
     services: desired.services,
@@ -46,13 +48,22 @@ export async function applyOnce(options: StandaloneOptions): Promise<readonly Se
   })
 }
 
-function withoutHeld({ held: _, ...entry }: ServiceEntry): ServiceEntry {
+function withoutHeld({ held: _held, ...entry }: ServiceEntry): ServiceEntry {
   return entry
 }
 
-function reconcilerOf(options: StandaloneOptions, issuers: Parameters<typeof createReconciler>[0]['issuers']) {
+function reconcilerOf(
+  options: StandaloneOptions,
+  issuers: Parameters<typeof createReconciler>[0]['issuers'],
+) {
   const { host, stateDirectory, log, onStep } = options
-  return createReconciler({ host, stateDirectory, issuers, log, ...(onStep === undefined ? {} : { onStep }) })
+  return createReconciler({
+    host,
+    stateDirectory,
+    issuers,
+    log,
+    ...(onStep === undefined ? {} : { onStep }),
+  })
 }
 
 /** Makes the state directory, 0700. Its parents are made too: an image has none of them yet. */
@@ -65,7 +76,10 @@ export async function prepareState(host: Host, stateDirectory: string): Promise<
     const wanted = { mode: depth === parts.length ? 0o700 : 0o755, ...OWN }
     if (stat?.mode === wanted.mode && stat.uid === wanted.uid && stat.kind === 'directory') return
     if (stat !== undefined && stat.kind !== 'directory') {
-      throw new OperationalError('state-unusable', `could not use ${stateDirectory}: ${path} is not a directory`)
+      throw new OperationalError(
+        'state-unusable',
+        `could not use ${stateDirectory}: ${path} is not a directory`,
+      )
     }
     await host.files.makeDirectory(path, wanted)
   }

@@ -14,7 +14,11 @@ export interface StateFile<T> {
 }
 
 /** `parse` throws for a document of another version or shape. */
-export function stateFile<T extends object>(files: Files, path: string, parse: (value: unknown) => T): StateFile<T> {
+export function stateFile<T extends object>(
+  files: Files,
+  path: string,
+  parse: (value: unknown) => T,
+): StateFile<T> {
   const slash = path.lastIndexOf('/')
   const temporary = `${path.slice(0, slash + 1)}.tlsfleet-${path.slice(slash + 1)}`
   return {
@@ -28,7 +32,10 @@ export function stateFile<T extends object>(files: Files, path: string, parse: (
         const why = error instanceof Error ? error.message : String(error)
         return {
           value: undefined,
-          damage: { code: 'state-damaged', message: `${path} could not be used (${why}); it was set aside and is rebuilt` },
+          damage: {
+            code: 'state-damaged',
+            message: `${path} could not be used (${why}); it was set aside and is rebuilt`,
+          },
         }
       }
     },
@@ -54,7 +61,12 @@ export const OWN = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 
 
 function checked(text: string): unknown {
   const document: unknown = JSON.parse(text)
-  if (typeof document !== 'object' || document === null || !('checksum' in document) || !('body' in document)) {
+  if (
+    typeof document !== 'object' ||
+    document === null ||
+    !('checksum' in document) ||
+    !('body' in document)
+  ) {
     throw new Error('not a state document')
   }
   const body: Json = JSON.parse(JSON.stringify(document.body))

@@ -25,18 +25,32 @@ export interface Transaction {
 }
 
 /** Goes on from wherever the journal is. */
-export async function finishTransaction(tools: Transaction, journal: Journal, entry: ServiceEntry): Promise<ApplyResult> {
+export async function finishTransaction(
+  tools: Transaction,
+  journal: Journal,
+  entry: ServiceEntry,
+): Promise<ApplyResult> {
   switch (journal.step) {
     case 'intent':
       await abandon(tools, journal)
-      return { kind: 'failed', reason: { code: 'abandoned', message: 'the last attempt ended before anything was changed' }, retryable: true }
+      return {
+        kind: 'failed',
+        reason: {
+          code: 'abandoned',
+          message: 'the last attempt ended before anything was changed',
+        },
+        retryable: true,
+      }
     case 'switching':
       return goForward(tools, journal, entry)
     case 'activating':
     case 'verifying':
       return activateAndVerify(tools, journal, entry)
     case 'restoring':
-      return restore(tools, journal, entry, { code: 'resumed', message: 'the previous state was being put back when the agent was stopped' })
+      return restore(tools, journal, entry, {
+        code: 'resumed',
+        message: 'the previous state was being put back when the agent was stopped',
+      })
     default:
       return unreachable(journal.step)
   }
@@ -47,7 +61,11 @@ async function abandon(tools: Transaction, journal: Journal): Promise<void> {
   await tools.journal.clear()
 }
 
-async function goForward(tools: Transaction, journal: Journal, entry: ServiceEntry): Promise<ApplyResult> {
+async function goForward(
+  tools: Transaction,
+  journal: Journal,
+  entry: ServiceEntry,
+): Promise<ApplyResult> {
   let switched: Journal
   try {
     tools.onStep?.('s7 switch')
@@ -72,10 +90,16 @@ async function switchTargets(host: Host, journal: Journal): Promise<void> {
       continue
     }
     if (found !== target.before?.sha256) {
-      throw new OperationalError('changed-meanwhile', `could not switch ${target.path}: it was changed meanwhile`)
+      throw new OperationalError(
+        'changed-meanwhile',
+        `could not switch ${target.path}: it was changed meanwhile`,
+      )
     }
     if ((await digestOf(host, target.staged)) !== target.after.sha256) {
-      throw new OperationalError('staged-file-lost', `could not switch ${target.path}: the prepared file is gone`)
+      throw new OperationalError(
+        'staged-file-lost',
+        `could not switch ${target.path}: the prepared file is gone`,
+      )
     }
     if (isLast(journal, target)) await switchLink(host, journal)
     await host.files.rename(target.staged, target.path)
@@ -94,7 +118,11 @@ async function switchLink(host: Host, { link }: Journal): Promise<void> {
   await host.files.switchLink(link.path, link.after)
 }
 
-async function activateAndVerify(tools: Transaction, journal: Journal, entry: ServiceEntry): Promise<ApplyResult> {
+async function activateAndVerify(
+  tools: Transaction,
+  journal: Journal,
+  entry: ServiceEntry,
+): Promise<ApplyResult> {
   const { host } = tools
   let current = journal
   let verdict: Verdict
@@ -102,7 +130,10 @@ async function activateAndVerify(tools: Transaction, journal: Journal, entry: Se
     const unit = await host.services.show(journal.unit)
     if (isOwed(journal, unit)) {
       tools.onStep?.('s9 activate')
-      current = await note(tools, journal, { step: 'activating', restartsMade: journal.restartsMade + 1 })
+      current = await note(tools, journal, {
+        step: 'activating',
+        restartsMade: journal.restartsMade + 1,
+      })
       await activate(host, journal.unit, journal.activation, unit)
     }
     current = await note(tools, current, { step: 'verifying' })
@@ -134,11 +165,17 @@ async function staleOf(journal: Journal, unit: UnitState | undefined): Promise<s
 function isOwed(journal: Journal, unit: UnitState | undefined): boolean {
   if (journal.activation === 'none') return false
   if (!startsAnew(journal.activation)) return journal.step === 'activating'
-  if (unit === undefined || unit.activeState === 'failed' || unit.activeState === 'inactive') return true
+  if (unit === undefined || unit.activeState === 'failed' || unit.activeState === 'inactive')
+    return true
   return unit.invocationId === undefined || journal.staleInvocations.includes(unit.invocationId)
 }
 
-async function activate(host: Host, unitName: string, verb: Verb, unit: UnitState | undefined): Promise<void> {
+async function activate(
+  host: Host,
+  unitName: string,
+  verb: Verb,
+  unit: UnitState | undefined,
+): Promise<void> {
   if (verb === 'none') return
   // A unit that has used up its starts refuses another one even when its fault is cured.
   if (startsAnew(verb) && unit?.activeState === 'failed') await host.services.resetFailed(unitName)
@@ -150,13 +187,20 @@ async function commit(tools: Transaction, journal: Journal, unit: UnitState): Pr
   const entry: ServiceEntry = {
     staleInvocations: [],
     convergedTo: journal.contentDigest,
-    ...(unit.invocationId === undefined ? {} : { loaded: { invocationId: unit.invocationId, inputs: journal.inputs } }),
+    ...(unit.invocationId === undefined
+      ? {}
+      : { loaded: { invocationId: unit.invocationId, inputs: journal.inputs } }),
   }
   return { kind: 'changed', entry, activations: journal.restartsMade }
 }
 
 /** r1 to r4: the previous state is put back and proven, without anybody's help. */
-async function restore(tools: Transaction, journal: Journal, entry: ServiceEntry, why: Reason): Promise<ApplyResult> {
+async function restore(
+  tools: Transaction,
+  journal: Journal,
+  entry: ServiceEntry,
+  why: Reason,
+): Promise<ApplyResult> {
   const { host } = tools
   let current = journal
   try {
@@ -173,9 +217,17 @@ async function restore(tools: Transaction, journal: Journal, entry: ServiceEntry
     }
     tools.onStep?.('r3 verify')
     const verdict = await proveRestored(tools, journal, verb, unit)
-    const held = { contentDigest: journal.contentDigest, reason: restoredReason(why, verdict), broken: verdict.kind === 'disproven' }
+    const held = {
+      contentDigest: journal.contentDigest,
+      reason: restoredReason(why, verdict),
+      broken: verdict.kind === 'disproven',
+    }
     // What the process has loaded now is not known for certain: the next observation decides.
-    const kept: ServiceEntry = { staleInvocations: [], held, ...(entry.convergedTo === undefined ? {} : { convergedTo: entry.convergedTo }) }
+    const kept: ServiceEntry = {
+      staleInvocations: [],
+      held,
+      ...(entry.convergedTo === undefined ? {} : { convergedTo: entry.convergedTo }),
+    }
     const kind = verdict.kind === 'proven' ? 'restored' : 'broken'
     return { kind, reason: held.reason, entry: kept, activations: current.restartsMade }
   } catch (error) {
@@ -201,26 +253,37 @@ async function switchBack(host: Host, journal: Journal): Promise<void> {
     }
     const { copy, sha256: _, ...ownership } = target.before
     const contents = await host.files.read(copy)
-    if (contents === undefined) throw new OperationalError('previous-file-lost', `could not restore ${target.path}: its copy is gone`)
+    if (contents === undefined)
+      throw new OperationalError(
+        'previous-file-lost',
+        `could not restore ${target.path}: its copy is gone`,
+      )
     await host.files.create(target.staged, { contents, ...ownership, overwrite: true })
     await host.files.rename(target.staged, target.path)
   }
   const { link } = journal
   if (link === undefined) return
   if (link.before === undefined) await host.files.remove(link.path)
-  else if ((await host.files.readLink(link.path)) !== link.before) await host.files.switchLink(link.path, link.before)
+  else if ((await host.files.readLink(link.path)) !== link.before)
+    await host.files.switchLink(link.path, link.before)
 }
 
 // A process that never saw the new state needs nothing; any other is started with the old one.
 function verbBack(journal: Journal, unit: UnitState | undefined): Verb {
-  if (journal.activation === 'none') return unit?.activeState === 'failed' && journal.wasActive ? 'start' : 'none'
+  if (journal.activation === 'none')
+    return unit?.activeState === 'failed' && journal.wasActive ? 'start' : 'none'
   if (unit === undefined || unit.activeState !== 'active') return 'start'
   if (!startsAnew(journal.activation)) return journal.restartsMade > 0 ? journal.activation : 'none'
   const running = unit.invocationId
   return running !== undefined && journal.staleInvocations.includes(running) ? 'none' : 'restart'
 }
 
-async function proveRestored(tools: Transaction, journal: Journal, verb: Verb, before: UnitState | undefined): Promise<Verdict> {
+async function proveRestored(
+  tools: Transaction,
+  journal: Journal,
+  verb: Verb,
+  before: UnitState | undefined,
+): Promise<Verdict> {
   // A service that was down before the switch cannot be asked to be up after it.
   if (!journal.wasActive) {
     const unit = await tools.host.services.show(journal.unit)
@@ -231,7 +294,8 @@ async function proveRestored(tools: Transaction, journal: Journal, verb: Verb, b
     lookServed: () => tools.lookRestored(journal),
     policy: journal.verify,
     isQuiet: verb === 'none',
-    staleInvocation: startsAnew(verb) && before?.activeState === 'active' ? before.invocationId : undefined,
+    staleInvocation:
+      startsAnew(verb) && before?.activeState === 'active' ? before.invocationId : undefined,
   })
 }
 
@@ -239,10 +303,17 @@ function restoredReason(why: Reason, verdict: Verdict): Reason {
   if (verdict.kind === 'proven') {
     return { code: why.code, message: `${why.message}; the previous state was put back` }
   }
-  return { code: 'restore-unproven', message: `${why.message}; the previous state was put back but does not work: ${verdict.reason.message}` }
+  return {
+    code: 'restore-unproven',
+    message: `${why.message}; the previous state was put back but does not work: ${verdict.reason.message}`,
+  }
 }
 
-async function note(tools: Transaction, journal: Journal, change: Partial<Journal>): Promise<Journal> {
+async function note(
+  tools: Transaction,
+  journal: Journal,
+  change: Partial<Journal>,
+): Promise<Journal> {
   const next = { ...journal, ...change }
   await tools.journal.write(next)
   return next
@@ -250,7 +321,8 @@ async function note(tools: Transaction, journal: Journal, change: Partial<Journa
 
 async function withRunning(host: Host, journal: Journal): Promise<string[]> {
   const running = (await host.services.show(journal.unit))?.invocationId
-  if (running === undefined || journal.staleInvocations.includes(running)) return journal.staleInvocations
+  if (running === undefined || journal.staleInvocations.includes(running))
+    return journal.staleInvocations
   return [...journal.staleInvocations, running]
 }
 

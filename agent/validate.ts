@@ -11,19 +11,34 @@ import { STAGED_TOKEN } from './services/service.ts'
 // Reading a few small files; what takes longer is a hung file system.
 const READ_TIMEOUT_MS = 20_000
 
-export async function proveReadable(host: Host, plan: ActionablePlan, release: string): Promise<void> {
+export async function proveReadable(
+  host: Host,
+  plan: ActionablePlan,
+  release: string,
+): Promise<void> {
   const path = releaseDirectory(plan.compiled.material.directory, release)
   const paths = [`${path}/${KEY_FILE}`, `${path}/${CHAIN_FILE}`].map(host.servicePath)
   const test = paths.flatMap((file, index) => (index === 0 ? ['-r', file] : ['-a', '-r', file]))
-  const result = await host.commands.run(['/usr/bin/test', ...test], { timeoutMs: READ_TIMEOUT_MS, asServiceOf: plan.unit })
-  if (result.code === 0) return
-  throw new OperationalError('key-unreadable', `user ${plan.unit.user} of ${plan.unit.unit} cannot read ${paths[0]}`, {
-    hint: `a directory above it is closed to that user, or hidden by the sandbox of ${plan.unit.unit}`,
-    details: { stderr: result.stderr.slice(0, 500) },
+  const result = await host.commands.run(['/usr/bin/test', ...test], {
+    timeoutMs: READ_TIMEOUT_MS,
+    asServiceOf: plan.unit,
   })
+  if (result.code === 0) return
+  throw new OperationalError(
+    'key-unreadable',
+    `user ${plan.unit.user} of ${plan.unit.unit} cannot read ${paths[0]}`,
+    {
+      hint: `a directory above it is closed to that user, or hidden by the sandbox of ${plan.unit.unit}`,
+      details: { stderr: result.stderr.slice(0, 500) },
+    },
+  )
 }
 
-export async function validateStaged(host: Host, plan: ActionablePlan, staged: readonly PreparedFile[]): Promise<void> {
+export async function validateStaged(
+  host: Host,
+  plan: ActionablePlan,
+  staged: readonly PreparedFile[],
+): Promise<void> {
   for (const validator of plan.compiled.validators) {
     const argv = validator.argv.map(word => stagedWord(host, word, staged))
     const result = await host.commands
@@ -31,15 +46,20 @@ export async function validateStaged(host: Host, plan: ActionablePlan, staged: r
       .catch(ignoreMissing)
     if (result === undefined || result.code === 0) continue
     const said = `${result.stderr}\n${result.stdout}`.trim().slice(0, 1000)
-    throw new OperationalError('validation-failed', `${validator.what} refused the new configuration: ${said}`, {
-      hint: 'nothing was changed',
-    })
+    throw new OperationalError(
+      'validation-failed',
+      `${validator.what} refused the new configuration: ${said}`,
+      {
+        hint: 'nothing was changed',
+      },
+    )
   }
 }
 
 // A product without its checker beside it is checked by what it does after the switch.
 function ignoreMissing(error: unknown): undefined {
-  if (error instanceof OperationalError && error.code === 'command-missing' && !isRetryable(error)) return undefined
+  if (error instanceof OperationalError && error.code === 'command-missing' && !isRetryable(error))
+    return undefined
   throw error
 }
 

@@ -31,30 +31,48 @@ const FAILED_LOOKS_TOLERATED = 2
 export async function verifyService(host: Host, proof: Proof): Promise<Verdict> {
   const { clock } = host
   const startedAt = clock.monotonic()
-  let goodSince: { readonly atMs: number; readonly invocationId: string | undefined; readonly restarts: number } | undefined
+  let goodSince:
+    | {
+        readonly atMs: number
+        readonly invocationId: string | undefined
+        readonly restarts: number
+      }
+    | undefined
   let restartsAtFirst: number | undefined
   let failedLooks = 0
   let last: Reason = { code: 'not-verified', message: `${proof.unit} was not seen yet` }
   for (;;) {
     const unit = await host.services.show(proof.unit)
-    if (unit === undefined) return { kind: 'disproven', reason: { code: 'not-installed', message: `${proof.unit} is gone` }, unit }
+    if (unit === undefined)
+      return {
+        kind: 'disproven',
+        reason: { code: 'not-installed', message: `${proof.unit} is gone` },
+        unit,
+      }
     restartsAtFirst ??= unit.restarts
     const dead = deadReason(unit, restartsAtFirst)
     failedLooks = dead === undefined ? 0 : failedLooks + 1
-    if (dead !== undefined && (failedLooks > FAILED_LOOKS_TOLERATED || unit.restarts > restartsAtFirst + RESTARTS_TOLERATED)) {
+    if (
+      dead !== undefined &&
+      (failedLooks > FAILED_LOOKS_TOLERATED || unit.restarts > restartsAtFirst + RESTARTS_TOLERATED)
+    ) {
       return { kind: 'disproven', reason: dead, unit }
     }
     const problem = dead ?? unsettledReason(unit, proof) ?? (await proof.lookServed())
     const nowMs = clock.monotonic()
     if (problem === undefined) {
-      const isSame = goodSince?.invocationId === unit.invocationId && goodSince?.restarts === unit.restarts
-      if (goodSince === undefined || !isSame) goodSince = { atMs: nowMs, invocationId: unit.invocationId, restarts: unit.restarts }
-      if (proof.isQuiet || nowMs - goodSince.atMs >= proof.policy.stableForMs) return { kind: 'proven', unit }
+      const isSame =
+        goodSince?.invocationId === unit.invocationId && goodSince?.restarts === unit.restarts
+      if (goodSince === undefined || !isSame)
+        goodSince = { atMs: nowMs, invocationId: unit.invocationId, restarts: unit.restarts }
+      if (proof.isQuiet || nowMs - goodSince.atMs >= proof.policy.stableForMs)
+        return { kind: 'proven', unit }
     } else {
       goodSince = undefined
       last = problem
     }
-    if (nowMs - startedAt >= proof.policy.deadlineMs) return { kind: 'disproven', reason: overdue(last, proof), unit }
+    if (nowMs - startedAt >= proof.policy.deadlineMs)
+      return { kind: 'disproven', reason: overdue(last, proof), unit }
     await clock.sleep(LOOK_INTERVAL_MS)
   }
 }
@@ -67,14 +85,20 @@ function deadReason(unit: UnitState, restartsAtFirst: number): Reason | undefine
     return { code: 'unit-died', message: `${unit.unit} is not running any more (${unit.result})` }
   }
   if (unit.restarts > restartsAtFirst + RESTARTS_TOLERATED) {
-    return { code: 'unit-crash-loop', message: `${unit.unit} was restarted ${unit.restarts - restartsAtFirst} times by the service manager` }
+    return {
+      code: 'unit-crash-loop',
+      message: `${unit.unit} was restarted ${unit.restarts - restartsAtFirst} times by the service manager`,
+    }
   }
   return undefined
 }
 
 function unsettledReason(unit: UnitState, proof: Proof): Reason | undefined {
   if (unit.activeState !== 'active' || unit.busy) {
-    return { code: 'unit-not-active', message: `${unit.unit} is ${unit.activeState} (${unit.subState})` }
+    return {
+      code: 'unit-not-active',
+      message: `${unit.unit} is ${unit.activeState} (${unit.subState})`,
+    }
   }
   if (proof.staleInvocation !== undefined && unit.invocationId === proof.staleInvocation) {
     return { code: 'unit-not-restarted', message: `${unit.unit} has not been started anew yet` }
@@ -83,5 +107,8 @@ function unsettledReason(unit: UnitState, proof: Proof): Reason | undefined {
 }
 
 function overdue(last: Reason, { policy }: Proof): Reason {
-  return { code: last.code, message: `${last.message}, ${Math.round(policy.deadlineMs / 1000)} s after the activation` }
+  return {
+    code: last.code,
+    message: `${last.message}, ${Math.round(policy.deadlineMs / 1000)} s after the activation`,
+  }
 }

@@ -2,7 +2,13 @@
 
 import { createHash } from 'node:crypto'
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined }
 
 /** JSON with keys sorted and without whitespace; keys with the value undefined are left out (as RFC 8785 for the values used here). */
 export function canonicalJson(value: Json): string {
@@ -26,6 +32,8 @@ export function digestOf(value: Json): string {
   return sha256(canonicalJson(value))
 }
 
-function isList(value: readonly Json[] | { readonly [key: string]: Json | undefined }): value is readonly Json[] {
+function isList(
+  value: readonly Json[] | { readonly [key: string]: Json | undefined },
+): value is readonly Json[] {
   return Array.isArray(value)
 }

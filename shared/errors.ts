@@ -1,6 +1,8 @@
 // The one class of expected failures. A bug is an assertion, an expected result is a value; what is
 // left, a broken edge or a person's mistake, is an OperationalError with a stable code.
 
+import { inspect } from 'node:util'
+
 export interface OperationalErrorOptions {
   /** The loop may try again later without anyone having changed anything. */
   readonly retryable?: boolean
@@ -38,7 +40,7 @@ export function describeError(error: unknown): string {
   const parts: string[] = []
   let current: unknown = error
   while (current !== undefined && parts.length < CAUSES_MAX) {
-    parts.push(current instanceof Error ? current.message : String(current))
+    parts.push(current instanceof Error ? current.message : inspect(current))
     current = current instanceof Error ? current.cause : undefined
   }
   return parts.join(': ')

@@ -33,7 +33,10 @@ export async function serveControl(path: string, control: AgentControl): Promise
     'GET /plan': async () => ({ services: await control.plan() }),
     'POST /apply': async () => ({ services: await control.apply() }),
     ...Object.fromEntries(
-      SERVICE_NAMES.map(name => [`POST /renew/${name}`, async () => ({ services: await control.renew([name]) })]),
+      SERVICE_NAMES.map(name => [
+        `POST /renew/${name}`,
+        async () => ({ services: await control.renew([name]) }),
+      ]),
     ),
   }
   const server = createServer((question, answer) => {
@@ -52,7 +55,10 @@ export async function serveControl(path: string, control: AgentControl): Promise
     )
   })
   if (await isAgentRunning(path)) {
-    throw new OperationalError('agent-running', 'could not start: another agent is running with the same state directory')
+    throw new OperationalError(
+      'agent-running',
+      'could not start: another agent is running with the same state directory',
+    )
   }
   rmSync(path, { force: true })
   const umask = process.umask(0o177)
@@ -78,33 +84,50 @@ export async function isAgentRunning(path: string): Promise<boolean> {
 }
 
 /** Throws `agent-not-running`. */
-export async function askAgent(path: string, what: 'status' | 'plan' | 'apply' | `renew/${ServiceName}`): Promise<ControlAnswer> {
+export async function askAgent(
+  path: string,
+  what: 'status' | 'plan' | 'apply' | `renew/${ServiceName}`,
+): Promise<ControlAnswer> {
   try {
-    return parseAnswer(await ask(path, what === 'apply' || what.startsWith('renew/') ? 'POST' : 'GET', `/${what}`))
+    return parseAnswer(
+      await ask(path, what === 'apply' || what.startsWith('renew/') ? 'POST' : 'GET', `/${what}`),
+    )
   } catch (error) {
     const code = systemErrorCode(error)
     if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'EACCES') throw error
     throw new OperationalError('agent-not-running', 'could not reach the agent of this node', {
       cause: error,
-      hint: code === 'EACCES' ? 'run it as root' : 'start it with "systemctl start tlsfleet-agent", or give --desired FILE',
+      hint:
+        code === 'EACCES'
+          ? 'run it as root'
+          : 'start it with "systemctl start tlsfleet-agent", or give --desired FILE',
     })
   }
 }
 
 function ask(path: string, method: string, url: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const question = request({ socketPath: path, method, path: url, timeout: ANSWER_TIMEOUT_MS }, answer => {
-      let text = ''
-      answer.setEncoding('utf8')
-      answer.on('data', chunk => {
-        text += chunk
-      })
-      answer.on('error', reject)
-      answer.on('end', () => {
-        if (answer.statusCode === 200) resolve(JSON.parse(text))
-        else reject(new OperationalError('agent-failed', `the agent could not answer: ${text.slice(0, 500)}`))
-      })
-    })
+    const question = request(
+      { socketPath: path, method, path: url, timeout: ANSWER_TIMEOUT_MS },
+      answer => {
+        let text = ''
+        answer.setEncoding('utf8')
+        answer.on('data', chunk => {
+          text += chunk
+        })
+        answer.on('error', reject)
+        answer.on('end', () => {
+          if (answer.statusCode === 200) resolve(JSON.parse(text))
+          else
+            reject(
+              new OperationalError(
+                'agent-failed',
+                `the agent could not answer: ${text.slice(0, 500)}`,
+              ),
+            )
+        })
+      },
+    )
     question.on('error', reject)
     question.end()
   })

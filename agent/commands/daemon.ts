@@ -50,7 +50,10 @@ export async function runCommand(context: DaemonContext): Promise<number> {
   let control: AgentControl | undefined
   const watcher = createWatcher(() => wake('files'))
   const heartbeat = pacemaker(context, notifier.watchdogIntervalMs, () => notifier.watchdog())
-  const server = await serveControl(context.socketPath, lateControl(() => control))
+  const server = await serveControl(
+    context.socketPath,
+    lateControl(() => control),
+  )
   try {
     await runAgent(
       {
@@ -66,7 +69,9 @@ export async function runCommand(context: DaemonContext): Promise<number> {
         heartbeatMs: notifier.watchdogIntervalMs ?? HEARTBEAT_MS,
         onReady: () => {
           log.info({ node: identity.node, controller: identity.agentUrl }, 'agent ready')
-          notifier.ready(`looking after ${identity.node}`).catch(error => log.warn({ err: error }, 'systemd-notify failed'))
+          notifier
+            .ready(`looking after ${identity.node}`)
+            .catch(error => log.warn({ err: error }, 'systemd-notify failed'))
         },
         watch: paths => watcher.setPaths(paths.map(context.physicalPath)),
         onIdle: giveMemoryBack,
@@ -92,14 +97,26 @@ export async function runCommand(context: DaemonContext): Promise<number> {
 function lateControl(get: () => AgentControl | undefined): AgentControl {
   const now = (): AgentControl => {
     const control = get()
-    if (control === undefined) throw new OperationalError('agent-starting', 'the agent is still starting', { retryable: true })
+    if (control === undefined)
+      throw new OperationalError('agent-starting', 'the agent is still starting', {
+        retryable: true,
+      })
     return control
   }
-  return { status: () => now().status(), plan: () => now().plan(), apply: () => now().apply(), renew: names => now().renew(names) }
+  return {
+    status: () => now().status(),
+    plan: () => now().plan(),
+    apply: () => now().apply(),
+    renew: names => now().renew(names),
+  }
 }
 
 // Sends at most one ping per interval, and only when the loop asks for it.
-function pacemaker(context: DaemonContext, intervalMs: number | undefined, ping: () => Promise<void>): () => void {
+function pacemaker(
+  context: DaemonContext,
+  intervalMs: number | undefined,
+  ping: () => Promise<void>,
+): () => void {
   let lastMs = -Infinity
   return () => {
     if (intervalMs === undefined) return
@@ -122,7 +139,8 @@ let idleSince = 0
 // One last-resort collection after the work that loads parsers and keys; a converged node makes no garbage worth it.
 function giveMemoryBack(): void {
   idleSince += 1
-  if (idleSince === 2 && typeof globalThis.gc === 'function') globalThis.gc({ type: 'major', flavor: 'last-resort' })
+  if (idleSince === 2 && typeof globalThis.gc === 'function')
+    globalThis.gc({ type: 'major', flavor: 'last-resort' })
 }
 
 /** What the report says of the machine. Shown to operators, used for nothing. */
@@ -171,11 +189,17 @@ export async function enrollCommand(context: DaemonContext): Promise<number> {
 async function tokenOf(options: Options): Promise<string> {
   if (options.token !== undefined) return options.token.trim()
   if (options.tokenFile === undefined) {
-    throw new OperationalError('usage', 'enroll needs --token or --token-file', { hint: 'get a token with "tlsfleet node add"' })
+    throw new OperationalError('usage', 'enroll needs --token or --token-file', {
+      hint: 'get a token with "tlsfleet node add"',
+    })
   }
   try {
     return (await readInput(options.tokenFile)).trim()
   } catch (cause) {
-    throw new OperationalError('token-unreadable', `could not read the token from ${options.tokenFile}`, { cause })
+    throw new OperationalError(
+      'token-unreadable',
+      `could not read the token from ${options.tokenFile}`,
+      { cause },
+    )
   }
 }

@@ -24,8 +24,12 @@ export interface LocalContext {
 
 export async function planCommand(context: LocalContext): Promise<number> {
   const services =
-    context.options.desired === undefined ? await ask(context, 'plan') : await planOnce(await standalone(context))
-  const isBlocked = services.some(service => service.outcome === 'unsupported' || service.outcome === 'failed')
+    context.options.desired === undefined
+      ? await ask(context, 'plan')
+      : await planOnce(await standalone(context))
+  const isBlocked = services.some(
+    service => service.outcome === 'unsupported' || service.outcome === 'failed',
+  )
   const changes = services.reduce((sum, service) => sum + service.changes.length, 0)
   print(context, services, () => presentPlan(services, context.options), !isBlocked)
   if (isBlocked) return EXIT.failed
@@ -33,7 +37,8 @@ export async function planCommand(context: LocalContext): Promise<number> {
 }
 
 export async function applyCommand(context: LocalContext): Promise<number> {
-  const services = context.options.desired === undefined ? await ask(context, 'apply') : await applyHere(context)
+  const services =
+    context.options.desired === undefined ? await ask(context, 'apply') : await applyHere(context)
   const ok = services.every(service => GOOD_OUTCOMES.includes(service.outcome))
   print(context, services, () => presentResult(services), ok)
   return ok ? EXIT.ok : EXIT.failed
@@ -47,7 +52,9 @@ export async function renewCommand(context: LocalContext): Promise<number> {
   if (service === undefined) {
     throw new OperationalError('usage', `renew needs a service: ${SERVICE_NAMES.join(' or ')}`)
   }
-  const services = (await askAgent(context.socketPath, `renew/${service}`)).services.filter(one => one.service === service)
+  const services = (await askAgent(context.socketPath, `renew/${service}`)).services.filter(
+    one => one.service === service,
+  )
   const ok = services.length > 0 && services.every(one => GOOD_OUTCOMES.includes(one.outcome))
   print(context, services, () => presentResult(services), ok)
   return ok ? EXIT.ok : EXIT.failed
@@ -55,9 +62,14 @@ export async function renewCommand(context: LocalContext): Promise<number> {
 
 export async function verifyCommand(context: LocalContext): Promise<number> {
   const services =
-    context.options.desired === undefined ? await ask(context, 'plan') : await planOnce(await standalone(context))
+    context.options.desired === undefined
+      ? await ask(context, 'plan')
+      : await planOnce(await standalone(context))
   const ok = services.every(
-    service => service.served.length > 0 && service.served.every(one => one.ok) && service.changes.length === 0,
+    service =>
+      service.served.length > 0 &&
+      service.served.every(one => one.ok) &&
+      service.changes.length === 0,
   )
   print(context, services, () => presentResult(services), ok)
   return ok ? EXIT.ok : EXIT.failed
@@ -65,9 +77,13 @@ export async function verifyCommand(context: LocalContext): Promise<number> {
 
 async function applyHere(context: LocalContext): Promise<readonly ServiceReport[]> {
   if (await isAgentRunning(context.socketPath)) {
-    throw new OperationalError('agent-running', 'could not apply a file while the agent is running on this node', {
-      hint: 'stop it first, or give another --state-dir and --root',
-    })
+    throw new OperationalError(
+      'agent-running',
+      'could not apply a file while the agent is running on this node',
+      {
+        hint: 'stop it first, or give another --state-dir and --root',
+      },
+    )
   }
   return applyOnce(await standalone(context))
 }
@@ -83,11 +99,19 @@ async function standalone(context: LocalContext) {
   return { ...context, desired: { text, name } }
 }
 
-async function ask(context: LocalContext, what: 'plan' | 'apply'): Promise<readonly ServiceReport[]> {
+async function ask(
+  context: LocalContext,
+  what: 'plan' | 'apply',
+): Promise<readonly ServiceReport[]> {
   return (await askAgent(context.socketPath, what)).services
 }
 
-function print(context: LocalContext, services: readonly ServiceReport[], text: () => string, ok: boolean): void {
+function print(
+  context: LocalContext,
+  services: readonly ServiceReport[],
+  text: () => string,
+  ok: boolean,
+): void {
   if (!context.options.json) {
     context.write(text())
     return

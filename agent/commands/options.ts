@@ -47,7 +47,8 @@ export function parseOptions(argv: readonly string[]): Options {
   }
   const { values, positionals } = parsed
   const wordsMax = positionals[0] === 'renew' ? 2 : 1
-  if (positionals.length > wordsMax) throw new OperationalError('usage', `unexpected argument ${positionals[wordsMax]}`)
+  if (positionals.length > wordsMax)
+    throw new OperationalError('usage', `unexpected argument ${positionals[wordsMax]}`)
   return {
     command: positionals[0],
     subject: positionals[1],

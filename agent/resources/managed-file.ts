@@ -15,14 +15,24 @@ export type Rendered =
   | { readonly kind: 'refused'; readonly reason: Reason }
 
 /** The text that the file should have. `before` undefined: there is no file yet. */
-export function renderFile(intent: FileIntent, before: string | undefined, release: string): Rendered {
+export function renderFile(
+  intent: FileIntent,
+  before: string | undefined,
+  release: string,
+): Rendered {
   if (before === undefined && intent.createMode === undefined) {
-    return { kind: 'refused', reason: { code: 'file-missing', message: `${intent.path} does not exist` } }
+    return {
+      kind: 'refused',
+      reason: { code: 'file-missing', message: `${intent.path} does not exist` },
+    }
   }
   const result = editText(intent, before ?? '', release)
   if (result.kind === 'edited') return { kind: 'rendered', text: result.text }
   const { problem } = result
-  const place = problem.line === undefined ? '' : `:${problem.line}${problem.column === undefined ? '' : `:${problem.column}`}`
+  const place =
+    problem.line === undefined
+      ? ''
+      : `:${problem.line}${problem.column === undefined ? '' : `:${problem.column}`}`
   return {
     kind: 'refused',
     reason: {
@@ -75,9 +85,13 @@ function releaseIn(value: ConfigValue, release: string): ConfigValue {
   if (typeof value === 'string') return value.replaceAll(RELEASE_TOKEN, release)
   if (value === null || typeof value !== 'object') return value
   if (isList(value)) return value.map(item => releaseIn(item, release))
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, releaseIn(item, release)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, releaseIn(item, release)]),
+  )
 }
 
-function isList(value: readonly ConfigValue[] | { readonly [key: string]: ConfigValue }): value is readonly ConfigValue[] {
+function isList(
+  value: readonly ConfigValue[] | { readonly [key: string]: ConfigValue },
+): value is readonly ConfigValue[] {
   return Array.isArray(value)
 }

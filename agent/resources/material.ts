@@ -51,7 +51,10 @@ export function releaseDirectory(directory: string, id: string): string {
   return `${directory}/releases/${id}`
 }
 
-export async function observeMaterial(files: Files, directory: string): Promise<MaterialObservation> {
+export async function observeMaterial(
+  files: Files,
+  directory: string,
+): Promise<MaterialObservation> {
   const releasesPath = `${directory}/releases`
   const link = await files.readLink(`${directory}/current`)
   const releases: Release[] = []
@@ -82,7 +85,11 @@ export function materialPaths(directory: string, material: MaterialObservation):
   return paths
 }
 
-async function observeRelease(files: Files, path: string, id: string): Promise<Release | undefined> {
+async function observeRelease(
+  files: Files,
+  path: string,
+  id: string,
+): Promise<Release | undefined> {
   const [directory, key, chain] = [
     await files.stat(path),
     await files.stat(`${path}/${KEY_FILE}`),
@@ -146,9 +153,14 @@ export type MaterialDecision =
   | { readonly kind: 'blocked'; readonly reason: Reason }
 
 /** Keep the release in use, switch to a prepared one, or make a new one. Pure. */
-export function decideMaterial(target: MaterialTarget, material: MaterialObservation, nowMs: number): MaterialDecision {
+export function decideMaterial(
+  target: MaterialTarget,
+  material: MaterialObservation,
+  nowMs: number,
+): MaterialDecision {
   const current = material.releases.find(release => release.id === material.current)
-  if (current !== undefined && target.isRenewalWanted && target.spec.issuer !== 'files') return { kind: 'new', reason: RENEWAL_WANTED }
+  if (current !== undefined && target.isRenewalWanted && target.spec.issuer !== 'files')
+    return { kind: 'new', reason: RENEWAL_WANTED }
   const flaw = current === undefined ? NO_RELEASE : flawOf(current, target, nowMs)
   if (current !== undefined && flaw === undefined) return { kind: 'keep', release: current }
   const reason = flaw ?? NO_RELEASE
@@ -158,7 +170,9 @@ export function decideMaterial(target: MaterialTarget, material: MaterialObserva
       : { kind: 'keep', release: current }
   }
   const prepared = material.releases
-    .filter(release => release.id !== material.current && flawOf(release, target, nowMs) === undefined)
+    .filter(
+      release => release.id !== material.current && flawOf(release, target, nowMs) === undefined,
+    )
     .sort((a, b) => b.facts.notBeforeMs - a.facts.notBeforeMs)[0]
   if (prepared !== undefined) return { kind: 'switch', release: prepared, reason }
   return { kind: 'new', reason }
@@ -166,7 +180,10 @@ export function decideMaterial(target: MaterialTarget, material: MaterialObserva
 
 const NO_RELEASE: Reason = { code: 'certificate-missing', message: 'there is no certificate yet' }
 
-const RENEWAL_WANTED: Reason = { code: 'renewal-requested', message: 'an operator asked for a new key and certificate' }
+const RENEWAL_WANTED: Reason = {
+  code: 'renewal-requested',
+  message: 'an operator asked for a new key and certificate',
+}
 
 type Check = (release: Release, target: MaterialTarget, nowMs: number) => Reason | undefined
 
@@ -198,7 +215,10 @@ function isExpired(release: Release, _: MaterialTarget, nowMs: number): Reason |
 
 function isNotYetValid(release: Release, _: MaterialTarget, nowMs: number): Reason | undefined {
   if (nowMs >= release.facts.notBeforeMs) return undefined
-  return { code: 'not-yet-valid', message: `the certificate begins ${isoDate(release.facts.notBeforeMs)}` }
+  return {
+    code: 'not-yet-valid',
+    message: `the certificate begins ${isoDate(release.facts.notBeforeMs)}`,
+  }
 }
 
 function isSourceChanged(release: Release, target: MaterialTarget): Reason | undefined {
@@ -207,7 +227,11 @@ function isSourceChanged(release: Release, target: MaterialTarget): Reason | und
   return { code: 'source-changed', message: 'the pair placed on this node is another one' }
 }
 
-function isOfAnotherIssuer(release: Release, target: MaterialTarget, nowMs: number): Reason | undefined {
+function isOfAnotherIssuer(
+  release: Release,
+  target: MaterialTarget,
+  nowMs: number,
+): Reason | undefined {
   const { spec, trust } = target
   switch (spec.issuer) {
     case 'files':
@@ -218,11 +242,19 @@ function isOfAnotherIssuer(release: Release, target: MaterialTarget, nowMs: numb
         : { code: 'issuer-changed', message: 'the certificate is not self-signed' }
     case 'internal':
     case 'local-ca': {
-      if (spec.issuedBy !== undefined && !chainFingerprints(release.chainPem).includes(spec.issuedBy)) {
-        return { code: 'issuer-changed', message: `the certificate was issued by ${release.facts.issuer}` }
+      if (
+        spec.issuedBy !== undefined &&
+        !chainFingerprints(release.chainPem).includes(spec.issuedBy)
+      ) {
+        return {
+          code: 'issuer-changed',
+          message: `the certificate was issued by ${release.facts.issuer}`,
+        }
       }
       const problem = trustProblem(release, trust, nowMs)
-      return problem === undefined ? undefined : { code: 'issuer-changed', message: problem.message }
+      return problem === undefined
+        ? undefined
+        : { code: 'issuer-changed', message: problem.message }
     }
   }
 }
@@ -244,7 +276,10 @@ function hasOtherNames(release: Release, { spec }: MaterialTarget): Reason | und
 
 function hasOtherKeyType(release: Release, { spec }: MaterialTarget): Reason | undefined {
   if (spec.issuer === 'files' || release.facts.keyType === spec.key) return undefined
-  return { code: 'key-type-changed', message: `the key is ${release.facts.keyType}, wanted is ${spec.key}` }
+  return {
+    code: 'key-type-changed',
+    message: `the key is ${release.facts.keyType}, wanted is ${spec.key}`,
+  }
 }
 
 function hasOtherUsage(release: Release, target: MaterialTarget): Reason | undefined {
@@ -257,18 +292,32 @@ function hasOtherUsage(release: Release, target: MaterialTarget): Reason | undef
   }
 }
 
-function isRenewalDue(release: Release, { spec }: MaterialTarget, nowMs: number): Reason | undefined {
+function isRenewalDue(
+  release: Release,
+  { spec }: MaterialTarget,
+  nowMs: number,
+): Reason | undefined {
   if (spec.issuer === 'files') return undefined
   if (!isDue({ ...release.facts, renewBeforeMs: spec.renewBeforeMs }, nowMs)) return undefined
-  return { code: 'renewal-due', message: `the certificate ends ${isoDate(release.facts.notAfterMs)}` }
+  return {
+    code: 'renewal-due',
+    message: `the certificate ends ${isoDate(release.facts.notAfterMs)}`,
+  }
 }
 
 /** Undefined: `trust` accepts the chain now. With an empty bundle only self-consistency is asked. */
-function trustProblem(release: Release, trust: readonly string[], nowMs: number): Reason | undefined {
+function trustProblem(
+  release: Release,
+  trust: readonly string[],
+  nowMs: number,
+): Reason | undefined {
   if (trust.length === 0) return undefined
   try {
-    const [leaf, ...intermediates] = splitPemCertificates(release.chainPem).map(pem => new X509Certificate(pem))
-    if (leaf === undefined) return { code: 'untrusted', message: 'there is no certificate in the chain' }
+    const [leaf, ...intermediates] = splitPemCertificates(release.chainPem).map(
+      pem => new X509Certificate(pem),
+    )
+    if (leaf === undefined)
+      return { code: 'untrusted', message: 'there is no certificate in the chain' }
     const anchors = trust.flatMap(splitPemCertificates).map(pem => new X509Certificate(pem))
     return pathReasons({ leaf, intermediates, trust: anchors, purposes: ['server'], nowMs })[0]
   } catch (error) {

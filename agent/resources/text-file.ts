@@ -7,7 +7,13 @@ import type { Reason } from '../../shared/contract/schema.ts'
 import type { FileStat, Files } from '../host.ts'
 
 export type TextFile =
-  | { readonly kind: 'text'; readonly text: string; readonly sha256: string; readonly realPath: string; readonly stat: FileStat }
+  | {
+      readonly kind: 'text'
+      readonly text: string
+      readonly sha256: string
+      readonly realPath: string
+      readonly stat: FileStat
+    }
   | { readonly kind: 'missing' }
   | { readonly kind: 'unreadable'; readonly reason: Reason }
 
@@ -43,7 +49,8 @@ const LINKS_MAX = 40
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function unreadable(path: string, error: unknown): Reason {
-  if (error instanceof OperationalError) return { code: error.code, message: `${path}: ${describeError(error)}` }
+  if (error instanceof OperationalError)
+    return { code: error.code, message: `${path}: ${describeError(error)}` }
   if (error instanceof TypeError) {
     return { code: 'file-not-utf8', message: `${path} is not valid UTF-8; it is left alone` }
   }

@@ -47,9 +47,11 @@ export function isOwnHost(host: string, names: Names): boolean {
 
 /** The name to verify: one that a client can ask for, so no wildcard. */
 export function primaryName(names: Names): string | undefined {
-  const exact = names.dns.find(name => !name.startsWith('*.'))
+  const exact = names.dns.filter(name => !name.startsWith('*.'))
+  // Behind localhost everybody finds another machine.
+  const telling = exact.find(name => name !== 'localhost')
   // Any label stands for the wildcard's.
-  return exact ?? names.ip[0] ?? names.dns[0]?.replace(/^\*/, 'any')
+  return telling ?? exact[0] ?? names.ip[0] ?? names.dns[0]?.replace(/^\*/, 'any')
 }
 
 export function inUrl(host: string): string {

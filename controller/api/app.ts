@@ -48,6 +48,8 @@ export function createApp(listener: Listener, tls: ListenerTls, context: ApiCont
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
+    // We answer in our own words, below.
+    return503OnClosing: false,
     genReqId: () => context.newId(),
     requestIdHeader: false,
     onProtoPoisoning: 'error',
@@ -65,6 +67,10 @@ export function createApp(listener: Listener, tls: ListenerTls, context: ApiCont
   answerErrors(app, context.log)
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    if (context.closing.aborted) {
+      void reply.header('connection', 'close')
+      throw new OperationalError('closing', 'the controller is closing', { retryable: true })
+    }
     requireProtocol(request.headers[PROTOCOL_HEADER])
   })
   enforcePolicies(app, listener, context.authentication)

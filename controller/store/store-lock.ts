@@ -3,7 +3,7 @@
 
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { OperationalError } from '../../shared/errors.ts'
+import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
 import { isBusy, translateError } from './sqlite-errors.ts'
 
 export interface StoreLock {
@@ -14,7 +14,7 @@ export interface StoreLock {
 export function takeStoreLock(path: string, busyTimeoutMs: number): StoreLock {
   const lockPath = `${path}.lock`
   createPrivateFile(lockPath)
-  const database = new DatabaseSync(lockPath, { timeout: busyTimeoutMs })
+  const database = openLock(lockPath, busyTimeoutMs)
   try {
     // Readers are let in beside a reserved lock, so the next one can say who holds it.
     database.exec('begin immediate')
@@ -40,12 +40,24 @@ export function takeStoreLock(path: string, busyTimeoutMs: number): StoreLock {
   return { release: () => database.close() }
 }
 
-/** Creates the file for its owner alone; one that exists stays as it is. */
+/**
+ * Creates the file for its owner alone; one that exists is not even opened, because closing it would
+ * drop every lock that this process has on it.
+ */
 export function createPrivateFile(path: string): void {
   try {
-    closeSync(openSync(path, 'a', 0o600))
+    closeSync(openSync(path, 'ax', 0o600))
   } catch (cause) {
-    throw new OperationalError('store-unavailable', `could not open ${path}`, { cause })
+    if (systemErrorCode(cause) === 'EEXIST') return
+    throw new OperationalError('store-unavailable', `could not create ${path}`, { cause })
+  }
+}
+
+function openLock(lockPath: string, timeout: number): DatabaseSync {
+  try {
+    return new DatabaseSync(lockPath, { timeout })
+  } catch (error) {
+    throw translateError(error, lockPath)
   }
 }
 

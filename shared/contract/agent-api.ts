@@ -5,7 +5,10 @@ import { DesiredContent } from './desired-state.ts'
 import { Digest, Generation, Name, Pem, Reason, parser } from './schema.ts'
 import { ServiceName } from './service.ts'
 
-const PreviewRequest = z.object({ previewId: z.string().check(z.maxLength(64)), content: DesiredContent })
+const PreviewRequest = z.object({
+  previewId: z.string().check(z.maxLength(64)),
+  content: DesiredContent,
+})
 export type PreviewRequest = Readonly<z.infer<typeof PreviewRequest>>
 
 /**
@@ -48,7 +51,10 @@ export type EnrollAnswer = Readonly<z.infer<typeof EnrollAnswer>>
 export const parseEnrollAnswer = parser('enroll answer', EnrollAnswer)
 
 /** POST renew (mTLS): a new identity certificate for a new key. `proof` context: [node]. */
-export const RenewRequest = z.strictObject({ publicKey: Pem, proof: z.string().check(z.maxLength(2048)) })
+export const RenewRequest = z.strictObject({
+  publicKey: Pem,
+  proof: z.string().check(z.maxLength(2048)),
+})
 export type RenewRequest = Readonly<z.infer<typeof RenewRequest>>
 
 /** POST sign: a leaf for a service of this node. Names come from the node record. `proof` = purpose 'sign', context [node, service]. */

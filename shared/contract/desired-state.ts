@@ -11,14 +11,12 @@ export type Mode = z.infer<typeof Mode>
 
 /** The part that does not depend on time: what `from` and `to` of a rollout step name. */
 export const DesiredContent = z.strictObject({
-  services: z
-    .array(ServiceTls)
-    .check(
-      z.maxLength(32),
-      z.refine(list => new Set(list.map(one => one.service)).size === list.length, {
-        error: 'a service may be listed once',
-      }),
-    ),
+  services: z.array(ServiceTls).check(
+    z.maxLength(32),
+    z.refine(list => new Set(list.map(one => one.service)).size === list.length, {
+      error: 'a service may be listed once',
+    }),
+  ),
 })
 export type DesiredContent = Readonly<z.infer<typeof DesiredContent>>
 
@@ -39,7 +37,9 @@ export type DesiredState = Readonly<z.infer<typeof DesiredState>>
 export const parseDesiredState = parser('desired state', DesiredState, 'unsupported-desired-state')
 
 /** Completes a document: computes both digests. Pure. */
-export function sealDesiredState(document: Omit<DesiredState, 'digest' | 'contentDigest'>): DesiredState {
+export function sealDesiredState(
+  document: Omit<DesiredState, 'digest' | 'contentDigest'>,
+): DesiredState {
   const withContent = { ...document, contentDigest: contentDigestOf(document.content) }
   return { ...withContent, digest: digestOf(asJson(withContent)) }
 }

@@ -23,7 +23,11 @@ export const OPERATOR_ROUTES = {
   trust: '/v1/trust',
 } as const
 
-export const WhoAmI = z.object({ name: z.string(), role: z.enum(['viewer', 'operator', 'admin']), fleet: Name })
+export const WhoAmI = z.object({
+  name: z.string(),
+  role: z.enum(['viewer', 'operator', 'admin']),
+  fleet: Name,
+})
 export type WhoAmI = Readonly<z.infer<typeof WhoAmI>>
 
 /** POST nodes. At least one DNS name or IP address. */
@@ -44,7 +48,16 @@ export const TokenAnswer = z.object({
 export type TokenAnswer = Readonly<z.infer<typeof TokenAnswer>>
 
 /** Converged: the last report is for the newest generation and every service is in sync or changed. */
-export const NodeState = z.enum(['pending', 'idle', 'converged', 'converging', 'drifting', 'waiting', 'failed', 'offline'])
+export const NodeState = z.enum([
+  'pending',
+  'idle',
+  'converged',
+  'converging',
+  'drifting',
+  'waiting',
+  'failed',
+  'offline',
+])
 export type NodeState = z.infer<typeof NodeState>
 
 export const NodeView = z.object({
@@ -83,7 +96,10 @@ export const RevisionView = z.object({
   text: z.optional(z.string()),
 })
 export type RevisionView = Readonly<z.infer<typeof RevisionView>>
-export const RevisionList = z.object({ revisions: z.array(RevisionView), next: z.optional(z.int()) })
+export const RevisionList = z.object({
+  revisions: z.array(RevisionView),
+  next: z.optional(z.int()),
+})
 
 /** POST plans and POST rollouts: the fleet spec as YAML text. Errors in it answer 422 with line and column. */
 export const SpecBody = z.strictObject({
@@ -137,7 +153,17 @@ export const StepView = z.object({
 export const RolloutView = z.object({
   id: z.string(),
   revision: z.int(),
-  status: z.enum(['planned', 'staging', 'running', 'draining', 'succeeded', 'partial', 'failed', 'aborted', 'superseded']),
+  status: z.enum([
+    'planned',
+    'staging',
+    'running',
+    'draining',
+    'succeeded',
+    'partial',
+    'failed',
+    'aborted',
+    'superseded',
+  ]),
   reason: z.optional(Reason),
   version: z.int(),
   steps: z.array(StepView),

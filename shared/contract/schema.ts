@@ -39,7 +39,9 @@ export function problemsOf(error: z.core.$ZodError): readonly SchemaProblem[] {
 const PROBLEMS_MAX = 20
 
 function describe(problem: SchemaProblem): string {
-  return problem.path.length === 0 ? problem.message : `${problem.path.join('.')}: ${problem.message}`
+  return problem.path.length === 0
+    ? problem.message
+    : `${problem.path.join('.')}: ${problem.message}`
 }
 
 // Building blocks. Bounds are part of the contract: nothing that crosses a border is unlimited.
@@ -55,7 +57,9 @@ export type Labels = z.infer<typeof Labels>
 export const Digest = z.string().check(z.regex(/^[0-9a-f]{64}$/))
 export const DnsName = z.string().check(z.minLength(1), z.maxLength(253))
 export const IpAddress = z.string().check(z.minLength(2), z.maxLength(45))
-export const Pem = z.string().check(z.minLength(1), z.maxLength(64 * 1024), z.startsWith('-----BEGIN '))
+export const Pem = z
+  .string()
+  .check(z.minLength(1), z.maxLength(64 * 1024), z.startsWith('-----BEGIN '))
 /** Milliseconds since the epoch. */
 export const TimeMs = z.int().check(z.nonnegative())
 /** A duration in milliseconds, at most 20 years. */

@@ -2,30 +2,44 @@
 
 import t from 'tap'
 import { OperationalError } from '../../shared/errors.ts'
-import { activeFingerprint, inputFor, newAgent, newNode, outcomes, passOnce, STOCK_FILES, wish } from '../support/memory-fleet.ts'
+import {
+  activeFingerprint,
+  inputFor,
+  newAgent,
+  newNode,
+  outcomes,
+  passOnce,
+  STOCK_FILES,
+  wish,
+} from '../support/memory-fleet.ts'
 
 const DAY_MS = 86_400_000
 const CONF = '/etc/influxdb/influxdb.conf'
 const KEYS = '/etc/influxdb/tls/current/key.pem'
 
-t.test('a stock node comes to TLS with one restart each, and only owned lines of its files change', async t => {
-  const node = newNode()
+await t.test(
+  'a stock node comes to TLS with one restart each, and only owned lines of its files change',
+  async t => {
+    const node = newNode()
 
-  const reports = await passOnce(node, await wish())
+    const reports = await passOnce(node, await wish())
 
-  t.strictSame(outcomes(reports), { prometheus: 'changed', influxdb: 'changed' })
-  t.strictSame(node.activations, ['restart prometheus.service', 'restart influxdb.service'])
-  t.equal(node.served('influxdb'), activeFingerprint(reports, 'influxdb'))
-  const added = (node.files.text(CONF) ?? '').split('\n').filter(line => !STOCK_FILES.influxdbConf.split('\n').includes(line))
-  t.strictSame(added, [
-    '  https-enabled = true',
-    '  https-certificate = "/etc/influxdb/tls/current/chain.pem"',
-    '  https-private-key = "/etc/influxdb/tls/current/key.pem"',
-    '  min-version = "tls1.2"',
-  ])
-})
+    t.strictSame(outcomes(reports), { prometheus: 'changed', influxdb: 'changed' })
+    t.strictSame(node.activations, ['restart prometheus.service', 'restart influxdb.service'])
+    t.equal(node.served('influxdb'), activeFingerprint(reports, 'influxdb'))
+    const added = (node.files.text(CONF) ?? '')
+      .split('\n')
+      .filter(line => !STOCK_FILES.influxdbConf.split('\n').includes(line))
+    t.strictSame(added, [
+      '  https-enabled = true',
+      '  https-certificate = "/etc/influxdb/tls/current/chain.pem"',
+      '  https-private-key = "/etc/influxdb/tls/current/key.pem"',
+      '  min-version = "tls1.2"',
+    ])
+  },
+)
 
-t.test('audit and plan touch nothing and say the same', async t => {
+await t.test('audit and plan touch nothing and say the same', async t => {
   const node = newNode()
   const services = await wish()
   const agent = await newAgent(node)
@@ -40,42 +54,59 @@ t.test('audit and plan touch nothing and say the same', async t => {
   t.strictSame(planned, await agent.plan(services), 'the same again')
 })
 
-t.test('stage prepares a release beside the live files, enforce uses that very release', async t => {
-  const node = newNode()
-  const services = await wish()
+await t.test(
+  'stage prepares a release beside the live files, enforce uses that very release',
+  async t => {
+    const node = newNode()
+    const services = await wish()
 
-  const staged = await passOnce(node, services, { mode: 'stage' })
-  const [prepared] = await node.files.list('/etc/influxdb/tls/releases')
-  t.strictSame(outcomes(staged), { prometheus: 'staged', influxdb: 'staged' })
-  t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
-  t.strictSame(node.activations, [])
-  t.strictSame([...node.tree.keys()].filter(name => name.includes('.tlsfleet-')), [], 'no temporary files stay')
-  const changes = node.changes()
-  t.strictSame(outcomes(await passOnce(node, services, { mode: 'stage' })), { prometheus: 'staged', influxdb: 'staged' })
-  t.strictSame(await node.files.list('/etc/influxdb/tls/releases'), [prepared], 'staging again makes no second key')
-  t.ok(node.changes() > changes)
+    const staged = await passOnce(node, services, { mode: 'stage' })
+    const [prepared] = await node.files.list('/etc/influxdb/tls/releases')
+    t.strictSame(outcomes(staged), { prometheus: 'staged', influxdb: 'staged' })
+    t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
+    t.strictSame(node.activations, [])
+    t.strictSame(
+      [...node.tree.keys()].filter(name => name.includes('.tlsfleet-')),
+      [],
+      'no temporary files stay',
+    )
+    const changes = node.changes()
+    t.strictSame(outcomes(await passOnce(node, services, { mode: 'stage' })), {
+      prometheus: 'staged',
+      influxdb: 'staged',
+    })
+    t.strictSame(
+      await node.files.list('/etc/influxdb/tls/releases'),
+      [prepared],
+      'staging again makes no second key',
+    )
+    t.ok(node.changes() > changes)
 
-  await passOnce(node, services)
+    await passOnce(node, services)
 
-  t.equal(await node.files.readLink('/etc/influxdb/tls/current'), `releases/${prepared}`)
-})
+    t.equal(await node.files.readLink('/etc/influxdb/tls/current'), `releases/${prepared}`)
+  },
+)
 
-t.test('a stopped service is prepared, never started, and converges when its operator starts it', async t => {
-  const node = newNode()
-  const services = await wish({ services: ['influxdb'] })
-  node.stop('influxdb')
+await t.test(
+  'a stopped service is prepared, never started, and converges when its operator starts it',
+  async t => {
+    const node = newNode()
+    const services = await wish({ services: ['influxdb'] })
+    node.stop('influxdb')
 
-  const reports = await passOnce(node, services)
+    const reports = await passOnce(node, services)
 
-  t.equal(reports[0]?.outcome, 'waiting')
-  t.equal(reports[0]?.reason.code, 'inactive')
-  t.strictSame(node.activations, [])
-  t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
-  node.start('influxdb')
-  t.strictSame(outcomes(await passOnce(node, services)), { influxdb: 'changed' })
-})
+    t.equal(reports[0]?.outcome, 'waiting')
+    t.equal(reports[0]?.reason.code, 'inactive')
+    t.strictSame(node.activations, [])
+    t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
+    node.start('influxdb')
+    t.strictSame(outcomes(await passOnce(node, services)), { influxdb: 'changed' })
+  },
+)
 
-t.test('an edit by hand is healed without a restart, and called corrective', async t => {
+await t.test('an edit by hand is healed without a restart, and called corrective', async t => {
   const node = newNode()
   const services = await wish()
   await passOnce(node, services)
@@ -94,56 +125,69 @@ t.test('an edit by hand is healed without a restart, and called corrective', asy
   t.equal(node.activations.length, activations, 'the process still has the right state loaded')
 })
 
-t.test('a restart by an operator after a hand edit is repaired with the one restart that it takes', async t => {
+await t.test(
+  'a restart by an operator after a hand edit is repaired with the one restart that it takes',
+  async t => {
+    const node = newNode()
+    const services = await wish()
+    await passOnce(node, services)
+    await passOnce(node, services)
+    const good = node.files.text(CONF) ?? ''
+    node.advance(1000)
+    node.files.put(CONF, good.replace('https-enabled = true', 'https-enabled = false'))
+    node.start('influxdb')
+    const activations = node.activations.length
+
+    await passOnce(node, services)
+
+    t.strictSame(node.activations.slice(activations), ['restart influxdb.service'])
+    t.match(node.served('influxdb'), /^[0-9a-f]{64}$/)
+  },
+)
+
+await t.test('a restart by an operator of a converged service costs no second one', async t => {
   const node = newNode()
   const services = await wish()
   await passOnce(node, services)
   await passOnce(node, services)
-  const good = node.files.text(CONF) ?? ''
-  node.advance(1000)
-  node.files.put(CONF, good.replace('https-enabled = true', 'https-enabled = false'))
-  node.start('influxdb')
-  const activations = node.activations.length
-
-  await passOnce(node, services)
-
-  t.strictSame(node.activations.slice(activations), ['restart influxdb.service'])
-  t.match(node.served('influxdb'), /^[0-9a-f]{64}$/)
-})
-
-t.test('a restart by an operator of a converged service costs no second one', async t => {
-  const node = newNode()
-  const services = await wish()
-  await passOnce(node, services)
-  await passOnce(node, services)
   node.advance(1000)
   node.start('influxdb')
   const activations = node.activations.length
 
-  t.strictSame(outcomes(await passOnce(node, services)), { prometheus: 'in-sync', influxdb: 'in-sync' })
+  t.strictSame(outcomes(await passOnce(node, services)), {
+    prometheus: 'in-sync',
+    influxdb: 'in-sync',
+  })
 
   t.equal(node.activations.length, activations)
 })
 
-t.test('the key of the guide, root:root 0600, gets the owner that the service user needs', async t => {
-  const node = newNode()
-  const services = await wish()
-  await passOnce(node, services)
-  await passOnce(node, services)
-  const key = [...node.tree.keys()].find(name => /influxdb\/tls\/releases\/.*key\.pem$/.test(name)) ?? ''
-  const text = node.files.text(key) ?? ''
-  node.files.put(key, text, { uid: 0, gid: 0, mode: 0o600 })
-  node.start('influxdb')
-  t.equal(node.unit('influxdb').state, 'failed', 'as it fails for whoever follows the guide')
+await t.test(
+  'the key of the guide, root:root 0600, gets the owner that the service user needs',
+  async t => {
+    const node = newNode()
+    const services = await wish()
+    await passOnce(node, services)
+    await passOnce(node, services)
+    const key =
+      [...node.tree.keys()].find(name => /influxdb\/tls\/releases\/.*key\.pem$/.test(name)) ?? ''
+    const text = node.files.text(key) ?? ''
+    node.files.put(key, text, { uid: 0, gid: 0, mode: 0o600 })
+    node.start('influxdb')
+    t.equal(node.unit('influxdb').state, 'failed', 'as it fails for whoever follows the guide')
 
-  const reports = await passOnce(node, services)
+    const reports = await passOnce(node, services)
 
-  t.equal(reports.find(report => report.service === 'influxdb')?.outcome, 'changed')
-  t.strictSame({ uid: node.tree.get(key)?.owner.uid, mode: node.tree.get(key)?.owner.mode }, { uid: 101, mode: 0o600 })
-  t.equal(node.unit('influxdb').state, 'active')
-})
+    t.equal(reports.find(report => report.service === 'influxdb')?.outcome, 'changed')
+    t.strictSame(
+      { uid: node.tree.get(key)?.owner.uid, mode: node.tree.get(key)?.owner.mode },
+      { uid: 101, mode: 0o600 },
+    )
+    t.equal(node.unit('influxdb').state, 'active')
+  },
+)
 
-t.test('a renewal restarts only the product that needs it, with a new key', async t => {
+await t.test('a renewal restarts only the product that needs it, with a new key', async t => {
   const node = newNode()
   const services = await wish()
   const first = await passOnce(node, services)
@@ -159,34 +203,53 @@ t.test('a renewal restarts only the product that needs it, with a new key', asyn
   t.not(activeFingerprint(reports, 'prometheus'), activeFingerprint(first, 'prometheus'))
   t.equal(node.served('prometheus'), activeFingerprint(reports, 'prometheus'))
   t.not(node.files.text(KEYS), oldKey)
-  t.equal(reports.every(report => !report.corrective), true, 'a renewal is no drift')
+  t.equal(
+    reports.every(report => !report.corrective),
+    true,
+    'a renewal is no drift',
+  )
 })
 
-t.test('a service that does not come up with the new state gets its old one back, and is left alone', async t => {
-  const node = newNode()
-  const services = await wish()
-  // Whatever the file says with TLS in it, it crashes; plaintext works.
-  node.refuseStart = name => name === 'influxdb.service' && (node.files.text(CONF) ?? '').includes('https-enabled = true\n')
+await t.test(
+  'a service that does not come up with the new state gets its old one back, and is left alone',
+  async t => {
+    const node = newNode()
+    const services = await wish()
+    // Whatever the file says with TLS in it, it crashes; plaintext works.
+    node.refuseStart = name =>
+      name === 'influxdb.service' &&
+      (node.files.text(CONF) ?? '').includes('https-enabled = true\n')
 
-  const reports = await passOnce(node, services)
+    const reports = await passOnce(node, services)
 
-  t.strictSame(outcomes(reports), { prometheus: 'changed', influxdb: 'restored' })
-  t.equal(node.served('influxdb'), 'plaintext')
-  t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
-  t.equal(await node.files.readLink('/etc/influxdb/tls/current'), undefined)
-  const activations = node.activations.length
-  t.ok(node.activations.filter(one => one.includes('influxdb')).length <= 2, 'one restart forward, one back')
-  const again = await passOnce(node, services)
-  t.strictSame(outcomes(again), { prometheus: 'in-sync', influxdb: 'restored' }, 'it says so until something new comes')
-  t.equal(node.activations.length, activations, 'and does not flap')
+    t.strictSame(outcomes(reports), { prometheus: 'changed', influxdb: 'restored' })
+    t.equal(node.served('influxdb'), 'plaintext')
+    t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
+    t.equal(await node.files.readLink('/etc/influxdb/tls/current'), undefined)
+    const activations = node.activations.length
+    t.ok(
+      node.activations.filter(one => one.includes('influxdb')).length <= 2,
+      'one restart forward, one back',
+    )
+    const again = await passOnce(node, services)
+    t.strictSame(
+      outcomes(again),
+      { prometheus: 'in-sync', influxdb: 'restored' },
+      'it says so until something new comes',
+    )
+    t.equal(node.activations.length, activations, 'and does not flap')
 
-  node.refuseStart = undefined
-  const agent = await newAgent(node)
-  await agent.updateLedger(ledger => ({ ...ledger, services: {} }))
-  t.strictSame(outcomes(await agent.pass(inputFor(services))), { prometheus: 'in-sync', influxdb: 'changed' })
-})
+    node.refuseStart = undefined
+    const agent = await newAgent(node)
+    await agent.updateLedger(ledger => ({ ...ledger, services: {} }))
+    t.strictSame(outcomes(await agent.pass(inputFor(services))), {
+      prometheus: 'in-sync',
+      influxdb: 'changed',
+    })
+  },
+)
 
-t.test('where the old state does not work any more either, it says so', async t => {
+await t.test('where the old state does not work any more either, it says so', async t => {
   const node = newNode()
   node.refuseStart = name => name === 'influxdb.service'
 
@@ -197,71 +260,84 @@ t.test('where the old state does not work any more either, it says so', async t 
   t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
 })
 
-t.test('a file that does not parse is left alone and reported, and the other service converges', async t => {
-  const broken = `${STOCK_FILES.influxdbConf}\n[http]\n  enabled = true\n`
-  const node = newNode({ influxdbConf: broken })
+await t.test(
+  'a file that does not parse is left alone and reported, and the other service converges',
+  async t => {
+    const broken = `${STOCK_FILES.influxdbConf}\n[http]\n  enabled = true\n`
+    const node = newNode({ influxdbConf: broken })
 
-  const reports = await passOnce(node, await wish())
+    const reports = await passOnce(node, await wish())
 
-  t.equal(outcomes(reports)['prometheus'], 'changed')
-  t.match(outcomes(reports)['influxdb'], /unsupported|failed/)
-  t.match(reports.find(report => report.service === 'influxdb')?.reason.message, /influxdb\.conf/)
-  t.equal(node.files.text(CONF), broken)
-})
+    t.equal(outcomes(reports)['prometheus'], 'changed')
+    t.match(outcomes(reports)['influxdb'], /unsupported|failed/)
+    t.match(reports.find(report => report.service === 'influxdb')?.reason.message, /influxdb\.conf/)
+    t.equal(node.files.text(CONF), broken)
+  },
+)
 
-t.test('an edit made between plan and switch is not lost: the pass gives up and the next one takes it in', async t => {
-  const node = newNode()
-  const services = await wish({ services: ['influxdb'] })
-  const edited = `${STOCK_FILES.influxdbConf}\n# by hand\n`
-  node.fault = (operation, path) => {
-    if (operation !== 'create' || !path.includes('.tlsfleet-influxdb.conf')) return
-    node.fault = undefined
-    node.files.put(CONF, edited)
-  }
-
-  const reports = await passOnce(node, services)
-
-  t.equal(reports[0]?.reason.code, 'changed-meanwhile')
-  t.equal(node.files.text(CONF), edited)
-  t.strictSame(node.activations, [])
-  await passOnce(node, services)
-  t.match(node.files.text(CONF), /# by hand\n$/)
-  t.match(node.served('influxdb'), /^[0-9a-f]{64}$/)
-})
-
-t.test('a full disk at any write leaves the service as it was, and the next pass succeeds', async t => {
-  const services = await wish({ services: ['influxdb'] })
-  const clean = newNode()
-  let writes = 0
-  clean.fault = () => {
-    writes += 1
-  }
-  await passOnce(clean, services)
-  for (let at = 1; at <= writes; at++) {
+await t.test(
+  'an edit made between plan and switch is not lost: the pass gives up and the next one takes it in',
+  async t => {
     const node = newNode()
-    let count = 0
-    node.fault = (_, path) => {
-      count += 1
-      if (count === at) throw new OperationalError('disk-full', `could not write ${path}`, { retryable: true })
+    const services = await wish({ services: ['influxdb'] })
+    const edited = `${STOCK_FILES.influxdbConf}\n# by hand\n`
+    node.fault = (operation, path) => {
+      if (operation !== 'create' || !path.includes('.tlsfleet-influxdb.conf')) return
+      node.fault = undefined
+      node.files.put(CONF, edited)
     }
 
-    const first = await passOnce(node, services).catch(error => error)
-    node.fault = undefined
-    const isOld = node.served('influxdb') === 'plaintext'
-    const isNew = /^[0-9a-f]{64}$/.test(node.served('influxdb'))
-    if (!isOld && !isNew) t.fail(`${node.served('influxdb')} after a full disk at write ${at}`)
-    const agent = await newAgent(node)
-    await agent.resume(services)
-    await agent.updateLedger(ledger => ({ ...ledger, services: {} }))
-    const reports = await agent.pass(inputFor(services))
-    if (!/^[0-9a-f]{64}$/.test(node.served('influxdb'))) t.same({ at, first, reports }, 'converged')
-    const left = [...node.tree.keys()].filter(name => name.includes('.tlsfleet-') && !name.startsWith('/var'))
-    if (left.length > 0) t.same({ at, left }, 'no left-overs')
-  }
-  t.ok(writes > 15, `${writes} writes were tried`)
-})
+    const reports = await passOnce(node, services)
 
-t.test('without its permit a node prepares and waits; nothing live is touched', async t => {
+    t.equal(reports[0]?.reason.code, 'changed-meanwhile')
+    t.equal(node.files.text(CONF), edited)
+    t.strictSame(node.activations, [])
+    await passOnce(node, services)
+    t.match(node.files.text(CONF), /# by hand\n$/)
+    t.match(node.served('influxdb'), /^[0-9a-f]{64}$/)
+  },
+)
+
+await t.test(
+  'a full disk at any write leaves the service as it was, and the next pass succeeds',
+  async t => {
+    const services = await wish({ services: ['influxdb'] })
+    const clean = newNode()
+    let writes = 0
+    clean.fault = () => {
+      writes += 1
+    }
+    await passOnce(clean, services)
+    for (let at = 1; at <= writes; at++) {
+      const node = newNode()
+      let count = 0
+      node.fault = (_, path) => {
+        count += 1
+        if (count === at)
+          throw new OperationalError('disk-full', `could not write ${path}`, { retryable: true })
+      }
+
+      const first = await passOnce(node, services).catch(error => error)
+      node.fault = undefined
+      const isOld = node.served('influxdb') === 'plaintext'
+      const isNew = /^[0-9a-f]{64}$/.test(node.served('influxdb'))
+      if (!isOld && !isNew) t.fail(`${node.served('influxdb')} after a full disk at write ${at}`)
+      const agent = await newAgent(node)
+      await agent.resume(services)
+      await agent.updateLedger(ledger => ({ ...ledger, services: {} }))
+      const reports = await agent.pass(inputFor(services))
+      if (!/^[0-9a-f]{64}$/.test(node.served('influxdb')))
+        t.same({ at, first, reports }, 'converged')
+      const left = [...node.tree.keys()].filter(
+        name => name.includes('.tlsfleet-') && !name.startsWith('/var'),
+      )
+      if (left.length > 0) t.same({ at, left }, 'no left-overs')
+    }
+    t.ok(writes > 15, `${writes} writes were tried`)
+  },
+)
+
+await t.test('without its permit a node prepares and waits; nothing live is touched', async t => {
   const node = newNode()
   const services = await wish()
   const reason = { code: 'permit-withdrawn', message: 'not now' }
@@ -274,7 +350,7 @@ t.test('without its permit a node prepares and waits; nothing live is touched', 
   t.strictSame(node.activations, [])
 })
 
-t.test('a clean stop before the switch leaves everything as it was', async t => {
+await t.test('a clean stop before the switch leaves everything as it was', async t => {
   const node = newNode()
   const stop = new AbortController()
   stop.abort()
@@ -285,30 +361,37 @@ t.test('a clean stop before the switch leaves everything as it was', async t => 
   t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
 })
 
-t.test('a service without a unit and an intent that this version lacks are reported, not attempted', async t => {
-  const node = newNode()
-  const [prometheus, influxdb] = await wish()
-  if (prometheus?.service !== 'prometheus' || influxdb?.service !== 'influxdb') throw new Error('unexpected order')
+await t.test(
+  'a service without a unit and an intent that this version lacks are reported, not attempted',
+  async t => {
+    const node = newNode()
+    const [prometheus, influxdb] = await wish()
+    if (prometheus?.service !== 'prometheus' || influxdb?.service !== 'influxdb')
+      throw new Error('unexpected order')
 
-  const reports = await passOnce(node, [{ ...influxdb, minVersion: '1.3' }])
+    const reports = await passOnce(node, [{ ...influxdb, minVersion: '1.3' }])
 
-  t.equal(reports[0]?.outcome, 'unsupported')
-  t.match(reports[0]?.reason.message, /1\.8/)
-  t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
-})
+    t.equal(reports[0]?.outcome, 'unsupported')
+    t.match(reports[0]?.reason.message, /1\.8/)
+    t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
+  },
+)
 
-t.test('damaged state files are set aside and rebuilt; the node is not disturbed', async t => {
-  const node = newNode()
-  const services = await wish()
-  await passOnce(node, services)
-  await passOnce(node, services)
-  const activations = node.activations.length
-  node.files.put('/var/lib/tlsfleet/agent/ledger.json', '{"checksum":"0","body":{}}')
-  node.files.put('/var/lib/tlsfleet/agent/journal.json', 'garbage')
+await t.test(
+  'damaged state files are set aside and rebuilt; the node is not disturbed',
+  async t => {
+    const node = newNode()
+    const services = await wish()
+    await passOnce(node, services)
+    await passOnce(node, services)
+    const activations = node.activations.length
+    node.files.put('/var/lib/tlsfleet/agent/ledger.json', '{"checksum":"0","body":{}}')
+    node.files.put('/var/lib/tlsfleet/agent/journal.json', 'garbage')
 
-  const reports = await passOnce(node, services)
+    const reports = await passOnce(node, services)
 
-  t.strictSame(outcomes(reports), { prometheus: 'in-sync', influxdb: 'in-sync' })
-  t.equal(node.activations.length, activations)
-  t.ok(node.files.text('/var/lib/tlsfleet/agent/ledger.json.damaged'))
-})
+    t.strictSame(outcomes(reports), { prometheus: 'in-sync', influxdb: 'in-sync' })
+    t.equal(node.activations.length, activations)
+    t.ok(node.files.text('/var/lib/tlsfleet/agent/ledger.json.damaged'))
+  },
+)

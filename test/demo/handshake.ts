@@ -17,7 +17,11 @@ const socket = connect({
 })
 socket.once('secureConnect', () => {
   const leaf = socket.getPeerX509Certificate()
-  process.stdout.write(`${createHash('sha256').update(leaf?.raw ?? '').digest('hex')}\n`)
+  process.stdout.write(
+    `${createHash('sha256')
+      .update(leaf?.raw ?? '')
+      .digest('hex')}\n`,
+  )
   socket.destroy()
 })
 socket.once('timeout', () => socket.destroy(new Error('no answer in time')))

@@ -1,12 +1,11 @@
 // Three nodes with real systemd, real prometheus and real influxdb; the controller on a host of its
 // own in the same network.
 
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
 import { type Lab, PROJECT_IN_NODE, createLab, until } from '../lab/lab.ts'
 import type { Stage, StageNode } from './stage.ts'
 
-const PROJECT = dirname(dirname(import.meta.dirname))
 const NODES = 3
 
 export async function createLabStage(say: (line: string) => void): Promise<Stage> {
@@ -20,7 +19,8 @@ export async function createLabStage(say: (line: string) => void): Promise<Stage
     nodes,
     controllerHosts: [lab.address('ctl'), 'ctl'],
     listenArguments: [],
-    run: (argv, options) => lab.exec('ctl', [process.execPath, ...argv], { ...options, env: process.env }),
+    run: (argv, options) =>
+      lab.exec('ctl', [process.execPath, ...argv], { ...options, env: process.env }),
     startController(argv) {
       const child = lab.spawn('ctl', [process.execPath, ...argv])
       child.stdout?.resume()
@@ -46,12 +46,21 @@ async function prepareNode(lab: Lab, name: string): Promise<StageNode> {
   const wrapper = `#!/bin/sh\nexec /usr/bin/node --expose-gc ${PROJECT_IN_NODE}/agent/main.ts "$@"\n`
   await lab.writeFile(name, '/usr/bin/tlsfleet-agent', wrapper)
   const unit = `${PROJECT_IN_NODE}/systemd/tlsfleet-agent.service`
-  await lab.output(name, ['sh', '-c', `chmod 755 /usr/bin/tlsfleet-agent; cp ${unit} /etc/systemd/system/; systemctl daemon-reload`])
-  for (const [port, path] of [[9090, '/-/ready'], [8086, '/ping']] as const) {
-    const isUp = async () => [200, 204].includes((await lab.http(name, `http://127.0.0.1:${port}${path}`)).status)
+  await lab.output(name, [
+    'sh',
+    '-c',
+    `chmod 755 /usr/bin/tlsfleet-agent; cp ${unit} /etc/systemd/system/; systemctl daemon-reload`,
+  ])
+  for (const [port, path] of [
+    [9090, '/-/ready'],
+    [8086, '/ping'],
+  ] as const) {
+    const isUp = async () =>
+      [200, 204].includes((await lab.http(name, `http://127.0.0.1:${port}${path}`)).status)
     await until(isUp, { what: `${name} answers on ${port}`, timeoutMs: 60_000 })
   }
-  const agent: StageNode['agent'] = (argv, options) => lab.exec(name, ['tlsfleet-agent', ...argv], options)
+  const agent: StageNode['agent'] = (argv, options) =>
+    lab.exec(name, ['tlsfleet-agent', ...argv], options)
   return {
     name,
     dns: [name, 'localhost'],
@@ -65,10 +74,12 @@ async function prepareNode(lab: Lab, name: string): Promise<StageNode> {
     readFile: path => lab.readFile(name, path),
     writeFile: (path, contents) => lab.writeFile(name, path, contents),
     state() {
-      const files = 'find /etc/prometheus /etc/influxdb /etc/default -printf "%p %i %T@ %C@ %m %U %G\\n" | sort'
+      const files =
+        'find /etc/prometheus /etc/influxdb /etc/default -printf "%p %i %T@ %C@ %m %U %G\\n" | sort'
       const units = 'systemctl show prometheus influxdb --property=InvocationID,NRestarts'
       return lab.output(name, ['sh', '-c', `${files}; ${units}`])
     },
-    invocation: service => lab.output(name, ['systemctl', 'show', service, '--property=InvocationID', '--value']),
+    invocation: service =>
+      lab.output(name, ['systemctl', 'show', service, '--property=InvocationID', '--value']),
   }
 }

@@ -29,7 +29,8 @@ const { values } = parseArgs({
 })
 
 // Progress is for people: with --json it goes to standard error.
-const say = (line: string) => void (values.json === true ? process.stderr : process.stdout).write(`${line}\n`)
+const say = (line: string) =>
+  void (values.json === true ? process.stderr : process.stdout).write(`${line}\n`)
 
 async function demo(): Promise<boolean> {
   const startMs = performance.now()
@@ -44,7 +45,14 @@ async function demo(): Promise<boolean> {
   }
   let stage: Stage | undefined
   let directory: string | undefined
-  const summary = { ok: false, stage: 'none', steps, recap: [] as readonly Recap[], ms: 0, error: '' }
+  const summary = {
+    ok: false,
+    stage: 'none',
+    steps,
+    recap: [] as readonly Recap[],
+    ms: 0,
+    error: '',
+  }
   try {
     stage = await setUp()
     summary.stage = stage.kind
@@ -59,9 +67,12 @@ async function demo(): Promise<boolean> {
   }
   summary.ms = Math.round(performance.now() - startMs)
   say(`\n${recapTable(summary.recap)}`)
-  say(`${summary.ok ? 'all of it held' : 'it did not hold'}: ${steps.length} steps in ${(summary.ms / 1000).toFixed(1)} s`)
+  say(
+    `${summary.ok ? 'all of it held' : 'it did not hold'}: ${steps.length} steps in ${(summary.ms / 1000).toFixed(1)} s`,
+  )
   if (values.json === true) process.stdout.write(`${JSON.stringify(withoutEmptyError(summary))}\n`)
-  if (values.keep === true && stage !== undefined && directory !== undefined) await keep(stage, directory)
+  if (values.keep === true && stage !== undefined && directory !== undefined)
+    await keep(stage, directory)
   await stage?.down()
   if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
   return summary.ok
@@ -82,7 +93,9 @@ function withoutEmptyError<T extends { error: string }>({ error, ...rest }: T) {
 async function keep(stage: Stage, directory: string): Promise<void> {
   say('\nleft running until Ctrl-C. To look at it:')
   for (const line of stage.howToLook()) say(`  ${line}`)
-  say(`  the operator's login is in ${directory}/cli.json (TLSFLEET_CONFIG), the fleet spec in ${directory}/fleet.yaml`)
+  say(
+    `  the operator's login is in ${directory}/cli.json (TLSFLEET_CONFIG), the fleet spec in ${directory}/fleet.yaml`,
+  )
   const forever = setInterval(() => undefined, 1 << 30)
   await new Promise(resolve => {
     process.once('SIGINT', resolve)
@@ -96,8 +109,17 @@ function recapTable(recap: readonly Recap[]): string {
     ['NODE', 'SERVICE', 'VERSION', 'OUTCOME', 'SERVES'],
     ...recap.map(row => [row.node, row.service, row.version, row.outcome, row.fingerprint]),
   ]
-  const widths = [0, 1, 2, 3, 4].map(column => Math.max(...rows.map(row => row[column]?.length ?? 0)))
-  return rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
+  const widths = [0, 1, 2, 3, 4].map(column =>
+    Math.max(...rows.map(row => row[column]?.length ?? 0)),
+  )
+  return rows
+    .map(row =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 if (values.help === true) process.stdout.write(HELP)

@@ -34,13 +34,18 @@ export async function createSandboxStage(why: string, say: (line: string) => voi
   }
   say(`${NODES.length} sandbox nodes started`)
   const ports = { operator: await freePort(), agent: await freePort(), enroll: await freePort() }
-  const real = ['prometheus', 'influxd'].map(program => `${program} ${findProgram(program) === undefined ? 'simulated' : 'real'}`)
+  const real = ['prometheus', 'influxd'].map(
+    program => `${program} ${findProgram(program) === undefined ? 'simulated' : 'real'}`,
+  )
   return {
     kind: 'sandbox',
     description: `${NODES.length} sandbox nodes, ${real.join(', ')}; no lab: ${why}`,
     nodes,
     controllerHosts: ['127.0.0.1', 'localhost'],
-    listenArguments: Object.entries(ports).flatMap(([name, port]) => [`--listen-${name}`, `127.0.0.1:${port}`]),
+    listenArguments: Object.entries(ports).flatMap(([name, port]) => [
+      `--listen-${name}`,
+      `127.0.0.1:${port}`,
+    ]),
     run: (argv, options) => runCommand(process.execPath, argv, { ...options, env: process.env }),
     startController(argv) {
       children.push(spawn(process.execPath, argv, { stdio: 'ignore' }))
@@ -89,7 +94,9 @@ function stageNode(
     ],
     agent: (argv, options) => runCommand(process.execPath, [main, ...argv, ...place], options),
     async startAgent() {
-      const child = spawn(process.execPath, ['--expose-gc', main, 'run', ...place], { stdio: ['ignore', 'ignore', 'pipe'] })
+      const child = spawn(process.execPath, ['--expose-gc', main, 'run', ...place], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
       children.push(child)
       let said = ''
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -102,10 +109,15 @@ function stageNode(
     async state() {
       const files = globSync('etc/{prometheus,influxdb,default}/**', { cwd: root }).sort()
       const stats = files.map(file => {
-        const { ino, mtimeMs, ctimeMs, mode } = statSync(join(root, file), { throwIfNoEntry: false }) ?? {}
+        const { ino, mtimeMs, ctimeMs, mode } =
+          statSync(join(root, file), { throwIfNoEntry: false }) ?? {}
         return `${file} ${ino} ${mtimeMs} ${ctimeMs} ${mode}`
       })
-      return [...stats, await invocation(sandbox, 'prometheus'), await invocation(sandbox, 'influxdb')].join('\n')
+      return [
+        ...stats,
+        await invocation(sandbox, 'prometheus'),
+        await invocation(sandbox, 'influxdb'),
+      ].join('\n')
     },
     invocation: service => invocation(sandbox, service),
   }

@@ -12,7 +12,10 @@ export interface Stage {
   /** Arguments that make the controller listen where nothing else does. */
   readonly listenArguments: readonly string[]
   /** Runs a program of this project where the controller lives. */
-  run(argv: readonly string[], options?: { readonly input?: string; readonly timeoutMs?: number }): Promise<Outcome>
+  run(
+    argv: readonly string[],
+    options?: { readonly input?: string; readonly timeoutMs?: number },
+  ): Promise<Outcome>
   /** Starts the controller; it ends with the stage. */
   startController(argv: readonly string[]): void
   /** Lines for `--keep`: how to look at what was left running. */
@@ -24,9 +27,16 @@ export interface StageNode {
   readonly name: string
   readonly dns: readonly string[]
   readonly ip: readonly string[]
-  readonly listeners: readonly { readonly service: 'prometheus' | 'influxdb'; readonly host: string; readonly port: number }[]
+  readonly listeners: readonly {
+    readonly service: 'prometheus' | 'influxdb'
+    readonly host: string
+    readonly port: number
+  }[]
   /** `tlsfleet-agent ARGUMENTS` on the node. */
-  agent(argv: readonly string[], options?: { readonly input?: string; readonly timeoutMs?: number }): Promise<Outcome>
+  agent(
+    argv: readonly string[],
+    options?: { readonly input?: string; readonly timeoutMs?: number },
+  ): Promise<Outcome>
   startAgent(): Promise<void>
   /** Contents of a file of the node, by its path there. */
   readFile(path: string): Promise<string>

@@ -50,7 +50,14 @@ services:
 `
 
 /** Returns the recap; throws at the first step that does not hold. */
-export async function tell(stage: Stage, telling: Telling): Promise<{ readonly steps: readonly Step[]; readonly recap: readonly Recap[]; readonly directory: string }> {
+export async function tell(
+  stage: Stage,
+  telling: Telling,
+): Promise<{
+  readonly steps: readonly Step[]
+  readonly recap: readonly Recap[]
+  readonly directory: string
+}> {
   const steps: Step[] = []
   const directory = mkdtempSync(join(tmpdir(), 'tlsfleet-controller-'))
   const specFile = join(directory, 'fleet.yaml')
@@ -68,15 +75,22 @@ export async function tell(stage: Stage, telling: Telling): Promise<{ readonly s
   }
   const cli = async (argv: readonly string[], codes: readonly number[] = [0]) => {
     const outcome = await stage.run([CLI, ...argv], { timeoutMs: 180_000 })
-    if (!codes.includes(outcome.code)) throw new Error(`tlsfleet ${argv.join(' ')} ended with ${outcome.code}: ${outcome.stderr}${outcome.stdout.slice(-2000)}`)
+    if (!codes.includes(outcome.code))
+      throw new Error(
+        `tlsfleet ${argv.join(' ')} ended with ${outcome.code}: ${outcome.stderr}${outcome.stdout.slice(-2000)}`,
+      )
     return outcome
   }
-  const cliJson = async (argv: readonly string[]) => JSON.parse((await cli(['--json', ...argv])).stdout)
+  const cliJson = async (argv: readonly string[]) =>
+    JSON.parse((await cli(['--json', ...argv])).stdout)
 
   await step('controller up on its embedded store', async () => {
     const data = join(directory, 'data')
     await initialise(stage, data, cli)
-    const status = await until(async () => (await cli(['--json', 'status'])).stdout, { what: 'the controller answers', everyMs: 100 })
+    const status = await until(async () => (await cli(['--json', 'status'])).stdout, {
+      what: 'the controller answers',
+      everyMs: 100,
+    })
     writeFileSync(trustFile, (await cli(['trust'])).stdout)
     return `an empty fleet over TLS 1.3 (${status.length} bytes of status)`
   })
@@ -84,16 +98,35 @@ export async function tell(stage: Stage, telling: Telling): Promise<{ readonly s
   await step('nodes enrolled with one-time tokens', async () => {
     await Promise.all(
       stage.nodes.map(async node => {
-        const names = [...node.dns.flatMap(name => ['--dns', name]), ...node.ip.flatMap(address => ['--ip', address])]
-        const added = await cliJson(['node', 'add', node.name, '--label', 'role=monitoring', ...names])
-        const enrolled = await node.agent(['enroll', '--token-file', '-'], { input: added.enrollment.token })
-        if (enrolled.code !== 0) throw new Error(`${node.name} could not enroll: ${enrolled.stderr}`)
-        const again = await node.agent(['enroll', '--token-file', '-'], { input: added.enrollment.token })
+        const names = [
+          ...node.dns.flatMap(name => ['--dns', name]),
+          ...node.ip.flatMap(address => ['--ip', address]),
+        ]
+        const added = await cliJson([
+          'node',
+          'add',
+          node.name,
+          '--label',
+          'role=monitoring',
+          ...names,
+        ])
+        const enrolled = await node.agent(['enroll', '--token-file', '-'], {
+          input: added.enrollment.token,
+        })
+        if (enrolled.code !== 0)
+          throw new Error(`${node.name} could not enroll: ${enrolled.stderr}`)
+        const again = await node.agent(['enroll', '--token-file', '-'], {
+          input: added.enrollment.token,
+        })
         if (again.code === 0) throw new Error(`the token of ${node.name} worked twice`)
         await node.startAgent()
       }),
     )
-    await until(async () => (await cliJson(['status'])).nodes.every((node: { online: boolean }) => node.online), { what: 'every agent is online' })
+    await until(
+      async () =>
+        (await cliJson(['status'])).nodes.every((node: { online: boolean }) => node.online),
+      { what: 'every agent is online' },
+    )
     return `${stage.nodes.length} agents online, a second use of each token refused`
   })
 
@@ -111,7 +144,9 @@ export async function tell(stage: Stage, telling: Telling): Promise<{ readonly s
 
   const served = new Map<string, string>()
   await step('every listener proven by a handshake against the trust bundle', async () => {
-    for (const node of stage.nodes) for (const one of node.listeners) served.set(`${node.name} ${one.service}`, await handshake(stage, one, trustFile))
+    for (const node of stage.nodes)
+      for (const one of node.listeners)
+        served.set(`${node.name} ${one.service}`, await handshake(stage, one, trustFile))
     return `${served.size} handshakes, chain and name verified by a client that trusts the service CA only`
   })
 
@@ -119,7 +154,9 @@ export async function tell(stage: Stage, telling: Telling): Promise<{ readonly s
     const before = await Promise.all(stage.nodes.map(node => node.state()))
     const outcome = await cli(['apply', '-f', specFile, '--yes', '--no-color'])
     const after = await Promise.all(stage.nodes.map(node => node.state()))
-    for (const [index, node] of stage.nodes.entries()) if (before[index] !== after[index]) throw new Error(`${node.name} was touched:\n${before[index]}\n${after[index]}`)
+    for (const [index, node] of stage.nodes.entries())
+      if (before[index] !== after[index])
+        throw new Error(`${node.name} was touched:\n${before[index]}\n${after[index]}`)
     telling.show(outcome.stdout)
     return 'no file, no inode, no time, no process is another one'
   })
@@ -131,9 +168,13 @@ export async function tell(stage: Stage, telling: Telling): Promise<{ readonly s
     const invocation = await node.invocation('influxdb')
     await node.writeFile(path, good.replace('https-enabled = true', 'https-enabled = false'))
     const startMs = performance.now()
-    await until(async () => (await node.readFile(path)) === good, { what: `${path} of ${node.name} is as before`, everyMs: 20 })
+    await until(async () => (await node.readFile(path)) === good, {
+      what: `${path} of ${node.name} is as before`,
+      everyMs: 20,
+    })
     const ms = Math.round(performance.now() - startMs)
-    if ((await node.invocation('influxdb')) !== invocation) throw new Error('influxdb was restarted, which nothing asked for')
+    if ((await node.invocation('influxdb')) !== invocation)
+      throw new Error('influxdb was restarted, which nothing asked for')
     return `${node.name}:${path} byte for byte as before after ${ms} ms, no restart`
   })
 
@@ -143,22 +184,33 @@ export async function tell(stage: Stage, telling: Telling): Promise<{ readonly s
     const invocation = await node.invocation('prometheus')
     const before = served.get(`${node.name} prometheus`)
     const outcome = await node.agent(['renew', 'prometheus', '--json'], { timeoutMs: 120_000 })
-    if (outcome.code !== 0) throw new Error(`renew ended with ${outcome.code}: ${outcome.stderr}${outcome.stdout}`)
+    if (outcome.code !== 0)
+      throw new Error(`renew ended with ${outcome.code}: ${outcome.stderr}${outcome.stdout}`)
     const after = await handshake(stage, listener, trustFile)
     if (after === before) throw new Error('the old certificate is still served')
-    if ((await node.invocation('prometheus')) !== invocation) throw new Error('prometheus was restarted')
+    if ((await node.invocation('prometheus')) !== invocation)
+      throw new Error('prometheus was restarted')
     served.set(`${node.name} prometheus`, after)
     return `${node.name} serves ${after.slice(0, 16)} in place of ${before?.slice(0, 16)}, same process`
   })
 
-  const status = await until(async () => {
-    const view = await cliJson(['status'])
-    return view.nodes.every((node: { state: string }) => node.state === 'converged') ? view : undefined
-  }, { what: 'every node is reported as converged' })
+  const status = await until(
+    async () => {
+      const view = await cliJson(['status'])
+      return view.nodes.every((node: { state: string }) => node.state === 'converged')
+        ? view
+        : undefined
+    },
+    { what: 'every node is reported as converged' },
+  )
   return { steps, recap: recapOf(status, served), directory }
 }
 
-async function initialise(stage: Stage, data: string, cli: (argv: readonly string[]) => Promise<unknown>): Promise<void> {
+async function initialise(
+  stage: Stage,
+  data: string,
+  cli: (argv: readonly string[]) => Promise<unknown>,
+): Promise<void> {
   const hosts = stage.controllerHosts.flatMap(host => ['--host', host])
   if (stage.listenArguments.length === 0) {
     await cli(['init', '--dir', data, '--fleet', 'demo', ...hosts])
@@ -167,20 +219,40 @@ async function initialise(stage: Stage, data: string, cli: (argv: readonly strin
   }
   // Other ports than the usual ones are a matter of the controller's own init.
   const names = stage.controllerHosts.flatMap(host => ['--public-name', host])
-  const made = await stage.run([CONTROLLER, 'init', '--json', '--data-dir', data, '--fleet', 'demo', ...names, ...stage.listenArguments])
-  if (made.code !== 0) throw new Error(`tlsfleet-controller init ended with ${made.code}: ${made.stderr}`)
+  const made = await stage.run([
+    CONTROLLER,
+    'init',
+    '--json',
+    '--data-dir',
+    data,
+    '--fleet',
+    'demo',
+    ...names,
+    ...stage.listenArguments,
+  ])
+  if (made.code !== 0)
+    throw new Error(`tlsfleet-controller init ended with ${made.code}: ${made.stderr}`)
   const { pin, adminToken }: { pin: string; adminToken: string } = JSON.parse(made.stdout)
   stage.startController([CONTROLLER, 'serve', '--data-dir', data, '--log-level', 'warn'])
   const port = stage.listenArguments[1]?.split(':').at(-1)
   const url = `https://${stage.controllerHosts[0]}:${port}`
-  await until(async () => {
-    const login = await stage.run([CLI, 'login', '--url', url, '--ca-pin', pin, '--token', '-'], { input: adminToken })
-    return login.code === 0
-  }, { what: 'login at the controller', everyMs: 200 })
+  await until(
+    async () => {
+      const login = await stage.run([CLI, 'login', '--url', url, '--ca-pin', pin, '--token', '-'], {
+        input: adminToken,
+      })
+      return login.code === 0
+    },
+    { what: 'login at the controller', everyMs: 200 },
+  )
 }
 
 /** Fingerprint of what is served to a client that verifies chain and name. */
-async function handshake(stage: Stage, listener: StageNode['listeners'][number], trustFile: string): Promise<string> {
+async function handshake(
+  stage: Stage,
+  listener: StageNode['listeners'][number],
+  trustFile: string,
+): Promise<string> {
   const outcome = await stage.run([HANDSHAKE, listener.host, String(listener.port), trustFile])
   if (outcome.code !== 0) throw new Error(`${listener.host}:${listener.port}: ${outcome.stderr}`)
   return outcome.stdout.trim()
@@ -195,7 +267,12 @@ function firstOf<T>(list: readonly T[]): T {
 interface StatusView {
   readonly nodes: readonly {
     readonly name: string
-    readonly services: readonly { readonly service: string; readonly version?: string; readonly outcome: string; readonly activations: number }[]
+    readonly services: readonly {
+      readonly service: string
+      readonly version?: string
+      readonly outcome: string
+      readonly activations: number
+    }[]
   }[]
 }
 

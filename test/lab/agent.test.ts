@@ -9,6 +9,11 @@ import { withLab } from './with-lab.ts'
 const AGENT = ['node', `${PROJECT_IN_NODE}/agent/main.ts`]
 const CONF = '/etc/influxdb/influxdb.conf'
 
+const OPENSSL_CA = [
+  ...'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'.split(' '),
+  ...'-days 30 -subj /CN=lab-ca -addext basicConstraints=critical,CA:TRUE'.split(' '),
+  ...'-addext keyUsage=critical,keyCertSign,cRLSign'.split(' '),
+]
 const caFiles = new Map<Lab, string>()
 
 interface Wish {
@@ -177,7 +182,11 @@ await withLab(t, { nodes: 3 }, async lab => {
       t.ok(seen.handshakes >= 200, `${seen.handshakes} handshakes`)
       t.ok(seen.fingerprints.length >= 5, 'the switches were seen')
       t.equal(fingerprints.size, 6)
-      t.equal((await unit(lab, 'n1', 'prometheus'))['InvocationID'], invocation, 'without a restart')
+      t.equal(
+        (await unit(lab, 'n1', 'prometheus'))['InvocationID'],
+        invocation,
+        'without a restart',
+      )
     },
   )
 
@@ -314,16 +323,11 @@ await withLab(t, { nodes: 3 }, async lab => {
 async function makeCa(lab: Lab): Promise<void> {
   const directory = t.testdir({})
   await lab.output('ctl', [
-    ...'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=lab-ca'.split(
-      ' ',
-    ),
-    ...[
-      '-addext',
-      'basicConstraints=critical,CA:TRUE',
-      '-addext',
-      'keyUsage=critical,keyCertSign,cRLSign',
-    ],
-    ...['-keyout', `${directory}/ca.key`, '-out', `${directory}/ca.pem`],
+    ...OPENSSL_CA,
+    '-keyout',
+    `${directory}/ca.key`,
+    '-out',
+    `${directory}/ca.pem`,
   ])
   for (const node of lab.nodes)
     for (const file of ['ca.pem', 'ca.key'])

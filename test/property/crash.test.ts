@@ -3,7 +3,15 @@
 
 import t from 'tap'
 import type { ServiceTls } from '../../shared/contract/service.ts'
-import { activeFingerprint, type MemoryNode, newNode, outcomes, passOnce, untilCut, wish } from '../support/memory-fleet.ts'
+import {
+  activeFingerprint,
+  type MemoryNode,
+  newNode,
+  outcomes,
+  passOnce,
+  untilCut,
+  wish,
+} from '../support/memory-fleet.ts'
 
 interface Scenario {
   readonly name: string
@@ -36,7 +44,7 @@ const SCENARIOS: readonly Scenario[] = [
 
 for (const { name, prepare } of SCENARIOS) {
   for (const end of ['the agent', 'the node'] as const) {
-    t.test(`${end} may end after any change of ${name}`, { timeout: 120_000 }, async t => {
+    await t.test(`${end} may end after any change of ${name}`, { timeout: 120_000 }, async t => {
       const total = await countChanges(prepare)
       t.ok(total > 20, `${total} changes are tried`)
       for (let cut = 0; cut < total; cut++) {
@@ -47,7 +55,8 @@ for (const { name, prepare } of SCENARIOS) {
         const wasCut = await untilCut(() => passOnce(node, services))
         node.cutAfter(undefined)
         if (!wasCut) t.fail(`change ${cut} of ${total} was not reached`)
-        if (node.served('prometheus') === 'dead' || node.served('influxdb') === 'dead') t.fail(`dead after change ${cut}`)
+        if (node.served('prometheus') === 'dead' || node.served('influxdb') === 'dead')
+          t.fail(`dead after change ${cut}`)
         if (end === 'the node') node.reboot()
 
         const reports = await passOnce(node, services)
@@ -56,10 +65,15 @@ for (const { name, prepare } of SCENARIOS) {
         const served = { influxdb: node.served('influxdb'), prometheus: node.served('prometheus') }
         const isNew = served.influxdb !== before.influxdb && served.prometheus !== before.prometheus
         const isProven =
-          served.influxdb === activeFingerprint(again, 'influxdb') && served.prometheus === activeFingerprint(again, 'prometheus')
+          served.influxdb === activeFingerprint(again, 'influxdb') &&
+          served.prometheus === activeFingerprint(again, 'prometheus')
         const isQuiet = again.every(report => report.outcome === 'in-sync')
         if (!isNew || !isProven || !isQuiet) {
-          t.same({ cut, outcomes: outcomes(reports), again: outcomes(again), served, before }, 'converged', `cut after change ${cut}`)
+          t.same(
+            { cut, outcomes: outcomes(reports), again: outcomes(again), served, before },
+            'converged',
+            `cut after change ${cut}`,
+          )
         }
         const restarts = node.activations.filter(one => one === 'restart influxdb.service').length
         if (restarts > 5) t.fail(`influxdb was restarted ${restarts} times after a cut at ${cut}`)
@@ -77,20 +91,23 @@ async function countChanges(prepare: Scenario['prepare']): Promise<number> {
   return node.changes() - before
 }
 
-t.test('a converged node is not touched: no change, no restart, however often it is looked at', async t => {
-  const node = newNode()
-  const services = await wish()
-  await passOnce(node, services)
-  await passOnce(node, services)
-  const changes = node.changes()
-  const activations = node.activations.length
+await t.test(
+  'a converged node is not touched: no change, no restart, however often it is looked at',
+  async t => {
+    const node = newNode()
+    const services = await wish()
+    await passOnce(node, services)
+    await passOnce(node, services)
+    const changes = node.changes()
+    const activations = node.activations.length
 
-  for (let pass = 0; pass < 5; pass++) {
-    node.advance(3_600_000)
-    const reports = await passOnce(node, services)
-    t.strictSame(outcomes(reports), { prometheus: 'in-sync', influxdb: 'in-sync' })
-  }
+    for (let pass = 0; pass < 5; pass++) {
+      node.advance(3_600_000)
+      const reports = await passOnce(node, services)
+      t.strictSame(outcomes(reports), { prometheus: 'in-sync', influxdb: 'in-sync' })
+    }
 
-  t.equal(node.changes(), changes, 'nothing was written')
-  t.equal(node.activations.length, activations, 'nothing was restarted')
-})
+    t.equal(node.changes(), changes, 'nothing was written')
+    t.equal(node.activations.length, activations, 'nothing was restarted')
+  },
+)

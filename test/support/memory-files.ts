@@ -5,7 +5,11 @@ import { posix } from 'node:path'
 import { OperationalError } from '../../shared/errors.ts'
 import type { FileStat, Files, Ownership } from '../../agent/host.ts'
 
-type Entry = { readonly owner: Ownership; readonly version: number; readonly changedAtMs: number } & (
+type Entry = {
+  readonly owner: Ownership
+  readonly version: number
+  readonly changedAtMs: number
+} & (
   | { readonly kind: 'file'; readonly contents: Uint8Array }
   | { readonly kind: 'directory' }
   | { readonly kind: 'symlink'; readonly target: string }
@@ -56,7 +60,12 @@ export interface MemoryFiles extends Files {
 
 export const ROOT: Ownership = { mode: 0o644, uid: 0, gid: 0 }
 
-export function createMemoryFiles(tree: Tree, now: () => number, power: () => Power, fault?: (operation: string, path: string) => void): MemoryFiles {
+export function createMemoryFiles(
+  tree: Tree,
+  now: () => number,
+  power: () => Power,
+  fault?: (operation: string, path: string) => void,
+): MemoryFiles {
   let versions = tree.size
   const nextVersion = () => {
     versions += 1
@@ -73,18 +82,25 @@ export function createMemoryFiles(tree: Tree, now: () => number, power: () => Po
       current = posix.join(current, part)
       const entry = tree.get(current)
       if (entry?.kind === 'symlink') {
-        return resolve(posix.resolve(posix.dirname(current), entry.target, ...parts.slice(index + 1)), hops + 1)
+        return resolve(
+          posix.resolve(posix.dirname(current), entry.target, ...parts.slice(index + 1)),
+          hops + 1,
+        )
       }
     }
     return current
   }
-  const parentOf = (path: string) => `${resolve(posix.dirname(path))}/${posix.basename(path)}`.replace('//', '/')
+  const parentOf = (path: string) =>
+    `${resolve(posix.dirname(path))}/${posix.basename(path)}`.replace('//', '/')
   const writing = (operation: string, path: string) => {
     power().check()
     fault?.(operation, path)
     const parent = posix.dirname(parentOf(path))
     if (parent !== '/' && tree.get(parent)?.kind !== 'directory') {
-      throw new OperationalError('write-failed', `could not ${operation} ${path}: no directory ${parent}`)
+      throw new OperationalError(
+        'write-failed',
+        `could not ${operation} ${path}: no directory ${parent}`,
+      )
     }
     power().change()
   }
@@ -101,7 +117,8 @@ export function createMemoryFiles(tree: Tree, now: () => number, power: () => Po
     }
   }
   const removeTree = (path: string) => {
-    for (const name of [...tree.keys()]) if (name === path || name.startsWith(`${path}/`)) tree.delete(name)
+    for (const name of Array.from(tree.keys()))
+      if (name === path || name.startsWith(`${path}/`)) tree.delete(name)
   }
   return {
     tree,
@@ -128,18 +145,23 @@ export function createMemoryFiles(tree: Tree, now: () => number, power: () => Po
     async list(path) {
       power().check()
       const directory = resolve(path)
-      return [...tree.keys()].filter(name => posix.dirname(name) === directory && name !== '/').map(name => posix.basename(name)).sort()
+      return [...tree.keys()]
+        .filter(name => posix.dirname(name) === directory && name !== '/')
+        .map(name => posix.basename(name))
+        .sort()
     },
     async create(path, { contents, overwrite, mode, uid, gid }) {
       writing('create', path)
       const at = parentOf(path)
-      if (tree.has(at) && !overwrite) throw new OperationalError('write-failed', `could not create ${path}: it exists`)
+      if (tree.has(at) && !overwrite)
+        throw new OperationalError('write-failed', `could not create ${path}: it exists`)
       set(at, { kind: 'file', contents: Uint8Array.from(contents), owner: { mode, uid, gid } })
     },
     async rename(from, to) {
       writing('rename', to)
       const entry = tree.get(parentOf(from))
-      if (entry === undefined) throw new OperationalError('write-failed', `could not rename ${from}: it does not exist`)
+      if (entry === undefined)
+        throw new OperationalError('write-failed', `could not rename ${from}: it does not exist`)
       tree.delete(parentOf(from))
       set(parentOf(to), entry)
     },
@@ -149,13 +171,20 @@ export function createMemoryFiles(tree: Tree, now: () => number, power: () => Po
     },
     async makeDirectory(path, owner) {
       writing('makeDirectory', path)
-      set(parentOf(path), { kind: 'directory', owner: { mode: owner.mode, uid: owner.uid, gid: owner.gid } })
+      set(parentOf(path), {
+        kind: 'directory',
+        owner: { mode: owner.mode, uid: owner.uid, gid: owner.gid },
+      })
     },
     async setOwnership(path, owner) {
       writing('setOwnership', path)
       const at = parentOf(path)
       const entry = tree.get(at)
-      if (entry === undefined) throw new OperationalError('write-failed', `could not set the owner of ${path}: it does not exist`)
+      if (entry === undefined)
+        throw new OperationalError(
+          'write-failed',
+          `could not set the owner of ${path}: it does not exist`,
+        )
       set(at, { ...entry, owner: { mode: owner.mode, uid: owner.uid, gid: owner.gid } })
     },
     async remove(path) {
@@ -169,7 +198,8 @@ export function createMemoryFiles(tree: Tree, now: () => number, power: () => Po
       const parts = path.split('/').filter(part => part !== '')
       for (let depth = 1; depth < parts.length; depth++) {
         const directory = `/${parts.slice(0, depth).join('/')}`
-        if (!tree.has(directory)) set(directory, { kind: 'directory', owner: { mode: 0o755, uid: 0, gid: 0 } })
+        if (!tree.has(directory))
+          set(directory, { kind: 'directory', owner: { mode: 0o755, uid: 0, gid: 0 } })
       }
       set(path, { kind: 'file', contents: Buffer.from(contents), owner: { ...ROOT, ...owner } })
     },
@@ -183,7 +213,11 @@ export function createMemoryFiles(tree: Tree, now: () => number, power: () => Po
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
 /** May this user read it, along the whole path? The rules of the kernel for mode bits. */
-export function canRead(tree: Tree, path: string, user: { readonly uid: number; readonly gid: number }): boolean {
+export function canRead(
+  tree: Tree,
+  path: string,
+  user: { readonly uid: number; readonly gid: number },
+): boolean {
   const allows = (entry: Entry, bit: number) => {
     const { mode, uid, gid } = entry.owner
     if (uid === user.uid) return (mode & (bit << 6)) !== 0

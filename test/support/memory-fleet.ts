@@ -31,7 +31,13 @@ export interface Wish {
 }
 
 /** The desired state of a node in memory, in the words of a desired file. */
-export async function wish({ issuer = 'self-signed', dns = ['n1', 'localhost'], lifetime = '90d', clientAuth = 'none', services = ['prometheus', 'influxdb'] }: Wish = {}): Promise<readonly ServiceTls[]> {
+export async function wish({
+  issuer = 'self-signed',
+  dns = ['n1', 'localhost'],
+  lifetime = '90d',
+  clientAuth = 'none',
+  services = ['prometheus', 'influxdb'],
+}: Wish = {}): Promise<readonly ServiceTls[]> {
   const entries = services.map(service => ({
     service,
     issuer,
@@ -40,7 +46,8 @@ export async function wish({ issuer = 'self-signed', dns = ['n1', 'localhost'], 
     ...(service === 'prometheus' ? { clientAuth } : {}),
     verify: { stableFor: '300ms', deadline: '30s' },
   }))
-  return (await parseDesiredFile(JSON.stringify({ version: 1, services: entries }), 'wish')).services
+  return (await parseDesiredFile(JSON.stringify({ version: 1, services: entries }), 'wish'))
+    .services
 }
 
 export function newNode(stock: Partial<StockFiles> = {}): MemoryNode {
@@ -50,17 +57,29 @@ export function newNode(stock: Partial<StockFiles> = {}): MemoryNode {
 /** A new agent process on the node: everything it knows comes from disk. */
 export async function newAgent(node: MemoryNode): Promise<Reconciler> {
   await prepareState(node.host, STATE)
-  return createReconciler({ host: node.host, stateDirectory: STATE, issuers: { files: {}, localCa: undefined }, log: silentLog })
+  return createReconciler({
+    host: node.host,
+    stateDirectory: STATE,
+    issuers: { files: {}, localCa: undefined },
+    log: silentLog,
+  })
 }
 
 /** Resumes what was interrupted, then passes once. */
-export async function passOnce(node: MemoryNode, services: readonly ServiceTls[], options: Partial<PassInput> = {}): Promise<readonly ServiceReport[]> {
+export async function passOnce(
+  node: MemoryNode,
+  services: readonly ServiceTls[],
+  options: Partial<PassInput> = {},
+): Promise<readonly ServiceReport[]> {
   const agent = await newAgent(node)
   await agent.resume(services)
   return agent.pass(inputFor(services, options))
 }
 
-export function inputFor(services: readonly ServiceTls[], options: Partial<PassInput> = {}): PassInput {
+export function inputFor(
+  services: readonly ServiceTls[],
+  options: Partial<PassInput> = {},
+): PassInput {
   return {
     services,
     mode: 'enforce',
@@ -87,7 +106,10 @@ export function outcomes(reports: readonly ServiceReport[]): Record<string, stri
 }
 
 /** Fingerprint of the release in use. */
-export function activeFingerprint(reports: readonly ServiceReport[], service: string): string | undefined {
+export function activeFingerprint(
+  reports: readonly ServiceReport[],
+  service: string,
+): string | undefined {
   return reports.find(report => report.service === service)?.served[0]?.fingerprint
 }
 

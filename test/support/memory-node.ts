@@ -6,8 +6,20 @@ import { OperationalError } from '../../shared/errors.ts'
 import { pathReasons } from '../../shared/pki/path.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
 import type { Handshake, HandshakeTarget, Host, UnitState } from '../../agent/host.ts'
-import { type MemoryFiles, type Power, type Tree, canRead, createMemoryFiles, createPower } from './memory-files.ts'
-import { type Product, type Running, influxdbProduct, prometheusProduct } from './memory-products.ts'
+import {
+  type MemoryFiles,
+  type Power,
+  type Tree,
+  canRead,
+  createMemoryFiles,
+  createPower,
+} from './memory-files.ts'
+import {
+  type Product,
+  type Running,
+  influxdbProduct,
+  prometheusProduct,
+} from './memory-products.ts'
 
 interface Unit {
   readonly product: Product
@@ -57,17 +69,38 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
   let power: Power = createPower(undefined)
   const tree: Tree = new Map()
   const activations: string[] = []
-  const node: { fault: MemoryNode['fault']; refuseStart: MemoryNode['refuseStart'] } = { fault: undefined, refuseStart: undefined }
-  const files = createMemoryFiles(tree, () => nowMs, () => power, (operation, path) => node.fault?.(operation, path))
+  const node: { fault: MemoryNode['fault']; refuseStart: MemoryNode['refuseStart'] } = {
+    fault: undefined,
+    refuseStart: undefined,
+  }
+  const files = createMemoryFiles(
+    tree,
+    () => nowMs,
+    () => power,
+    (operation, path) => node.fault?.(operation, path),
+  )
   files.put('/etc/influxdb/influxdb.conf', stock.influxdbConf)
   files.put('/etc/prometheus/prometheus.yml', stock.prometheusYml)
   files.put('/etc/default/prometheus', stock.defaultPrometheus)
-  for (const program of ['/usr/bin/influxd', '/usr/bin/prometheus', '/usr/bin/promtool']) files.put(program, program, { mode: 0o755 })
+  for (const program of ['/usr/bin/influxd', '/usr/bin/prometheus', '/usr/bin/promtool'])
+    files.put(program, program, { mode: 0o755 })
   files.put('/var/lib/placeholder', '')
 
   const units: Record<string, Unit> = {
-    'influxdb.service': newUnit(influxdbProduct, '/usr/bin/influxd', ['-config', '/etc/influxdb/influxdb.conf'], 'influxdb', '/etc/default/influxdb'),
-    'prometheus.service': newUnit(prometheusProduct, '/usr/bin/prometheus', ['$ARGS'], 'prometheus', '/etc/default/prometheus'),
+    'influxdb.service': newUnit(
+      influxdbProduct,
+      '/usr/bin/influxd',
+      ['-config', '/etc/influxdb/influxdb.conf'],
+      'influxdb',
+      '/etc/default/influxdb',
+    ),
+    'prometheus.service': newUnit(
+      prometheusProduct,
+      '/usr/bin/prometheus',
+      ['$ARGS'],
+      'prometheus',
+      '/etc/default/prometheus',
+    ),
   }
   let invocations = 0
   const startUnit = (name: string, unit: Unit) => {
@@ -135,10 +168,12 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
         power.change()
         activations.push(`${verb} ${name}`)
         const unit = units[name]
-        if (unit === undefined) throw new OperationalError('service-manager-unreachable', `no ${name}`)
+        if (unit === undefined)
+          throw new OperationalError('service-manager-unreachable', `no ${name}`)
         if (verb === 'restart' || verb === 'start') startUnit(name, unit)
         // influxd 1.6.7 dies of it, and its manager takes that for a clean exit.
-        else if (unit.user === 'influxdb') Object.assign(unit, { running: undefined, state: 'inactive' })
+        else if (unit.user === 'influxdb')
+          Object.assign(unit, { running: undefined, state: 'inactive' })
       },
       async resetFailed() {
         power.change()
@@ -188,19 +223,44 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
   })
 }
 
-function newUnit(product: Product, program: string, argv: readonly string[], user: string, environmentFile: string): Unit {
-  return { product, program, argv, user, environmentFile, running: undefined, state: 'inactive', restarts: 0, invocation: 0, startedAtMs: 0 }
+function newUnit(
+  product: Product,
+  program: string,
+  argv: readonly string[],
+  user: string,
+  environmentFile: string,
+): Unit {
+  return {
+    product,
+    program,
+    argv,
+    user,
+    environmentFile,
+    running: undefined,
+    state: 'inactive',
+    restarts: 0,
+    invocation: 0,
+    startedAtMs: 0,
+  }
 }
 
-function runCommand(tree: Tree, units: Record<string, Unit>, argv: readonly string[], asServiceOf: UnitState | undefined) {
+function runCommand(
+  tree: Tree,
+  units: Record<string, Unit>,
+  argv: readonly string[],
+  asServiceOf: UnitState | undefined,
+) {
   const [program, ...args] = argv
   const ran = (code: number, stdout = '') => ({ code, stdout, stderr: '' })
   if (program === '/usr/bin/test') {
     const user = units[asServiceOf?.unit ?? '']?.product.user ?? { uid: 0, gid: 0 }
-    return ran(args.filter(word => word.startsWith('/')).every(path => canRead(tree, path, user)) ? 0 : 1)
+    return ran(
+      args.filter(word => word.startsWith('/')).every(path => canRead(tree, path, user)) ? 0 : 1,
+    )
   }
   const unit = Object.values(units).find(one => one.program === program)
-  if (unit !== undefined && (args[0] === 'version' || args[0] === '--version')) return ran(0, `${unit.product.version}\n`)
+  if (unit !== undefined && (args[0] === 'version' || args[0] === '--version'))
+    return ran(0, `${unit.product.version}\n`)
   if (program === '/usr/bin/promtool' || unit !== undefined) return ran(0)
   throw new OperationalError('command-missing', `could not run ${program}`)
 }
@@ -220,16 +280,29 @@ function handshake(units: Record<string, Unit>, target: HandshakeTarget, nowMs: 
   const serving = unit?.running?.serve() ?? { kind: 'dead' as const }
   const status = target.httpGet === '/ping' ? 204 : 200
   const http = { status, headers: {}, body: '' }
-  if (serving.kind === 'dead') return { kind: 'unreachable', reason: { code: 'connection-refused', message: `nobody listens on ${target.port}` } }
+  if (serving.kind === 'dead')
+    return {
+      kind: 'unreachable',
+      reason: { code: 'connection-refused', message: `nobody listens on ${target.port}` },
+    }
   if (serving.kind === 'plaintext') return { kind: 'plaintext', http }
   const chainPem = splitPemCertificates(serving.chainPem)
   const [leaf, ...intermediates] = chainPem.map(pem => new X509Certificate(pem))
-  if (leaf === undefined) return { kind: 'unreachable', reason: { code: 'tls-alert', message: 'no certificate' } }
+  if (leaf === undefined)
+    return { kind: 'unreachable', reason: { code: 'tls-alert', message: 'no certificate' } }
   const trust = target.trust.flatMap(splitPemCertificates).map(pem => new X509Certificate(pem))
   const untrusted =
     pathReasons({ leaf, intermediates, trust, purposes: ['server'], nowMs })[0] ??
-    (leaf.checkHost(target.serverName) === undefined && leaf.checkIP(target.serverName) === undefined
+    (leaf.checkHost(target.serverName) === undefined &&
+    leaf.checkIP(target.serverName) === undefined
       ? { code: 'certificate-name-mismatch', message: `not for ${target.serverName}` }
       : undefined)
-  return { kind: 'tls', fingerprint: fingerprintOf(serving.chainPem), chainPem, protocol: 'TLSv1.3', untrusted, http }
+  return {
+    kind: 'tls',
+    fingerprint: fingerprintOf(serving.chainPem),
+    chainPem,
+    protocol: 'TLSv1.3',
+    untrusted,
+    http,
+  }
 }

@@ -15,7 +15,10 @@ export interface Account {
 }
 
 /** Chain as PEM, leaf first; `plaintext`; or nothing that answers. */
-export type Serving = { readonly kind: 'tls'; readonly chainPem: string } | { readonly kind: 'plaintext' } | { readonly kind: 'dead' }
+export type Serving =
+  | { readonly kind: 'tls'; readonly chainPem: string }
+  | { readonly kind: 'plaintext' }
+  | { readonly kind: 'dead' }
 
 export interface Running {
   /** What a new connection gets. */
@@ -38,8 +41,8 @@ export const influxdbProduct: Product = {
     const http = tableOf(files.text('/etc/influxdb/influxdb.conf') ?? '', 'http')
     if (http === undefined) return undefined
     if (http['https-enabled'] !== true) return { serve: () => ({ kind: 'plaintext' }) }
-    const certificate = String(http['https-certificate'] ?? '/etc/ssl/influxdb.pem')
-    const key = String(http['https-private-key'] ?? '')
+    const certificate = textOf(http['https-certificate'], '/etc/ssl/influxdb.pem')
+    const key = textOf(http['https-private-key'], '')
     const pair = loadPair(files, certificate, key === '' ? certificate : key, influxdbProduct.user)
     return pair === undefined ? undefined : { serve: () => ({ kind: 'tls', chainPem: pair }) }
   },
@@ -50,44 +53,63 @@ export const prometheusProduct: Product = {
   user: { uid: 102, gid: 102 },
   version: 'prometheus, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0)',
   start(files) {
-    const flag = /--web\.config\.file=([^\s"]+)/.exec(files.text('/etc/default/prometheus') ?? '')?.[1]
+    const flag = /--web\.config\.file=([^\s"]+)/.exec(
+      files.text('/etc/default/prometheus') ?? '',
+    )?.[1]
     if (flag === undefined) return { serve: () => ({ kind: 'plaintext' }) }
     const atStart = webPair(files, flag)
-    if (atStart === 'broken') return undefined
-    if (atStart === 'none') return { serve: () => ({ kind: 'plaintext' }) }
+    if (atStart.kind === 'broken') return undefined
+    if (atStart.kind === 'none') return { serve: () => ({ kind: 'plaintext' }) }
     return {
       serve() {
         const now = webPair(files, flag)
-        return now === 'broken' || now === 'none' ? { kind: 'dead' } : { kind: 'tls', chainPem: now }
+        return now.kind === 'pair' ? { kind: 'tls', chainPem: now.chainPem } : { kind: 'dead' }
       },
     }
   },
 }
 
-function webPair(files: MemoryFiles, path: string): string | 'broken' | 'none' {
+type WebPair =
+  | { readonly kind: 'pair'; readonly chainPem: string }
+  | { readonly kind: 'broken' }
+  | { readonly kind: 'none' }
+
+function webPair(files: MemoryFiles, path: string): WebPair {
   const text = files.text(path)
-  if (text === undefined || !canRead(files.tree, path, prometheusProduct.user)) return 'broken'
+  if (text === undefined || !canRead(files.tree, path, prometheusProduct.user))
+    return { kind: 'broken' }
   let tls: unknown
   try {
     const document: unknown = parseYaml(text)
     tls = isRecord(document) ? document['tls_server_config'] : undefined
   } catch {
-    return 'broken'
+    return { kind: 'broken' }
   }
-  if (!isRecord(tls)) return 'none'
-  const pair = loadPair(files, String(tls['cert_file']), String(tls['key_file']), prometheusProduct.user)
-  return pair ?? 'broken'
+  if (!isRecord(tls)) return { kind: 'none' }
+  const pair = loadPair(
+    files,
+    textOf(tls['cert_file'], ''),
+    textOf(tls['key_file'], ''),
+    prometheusProduct.user,
+  )
+  return pair === undefined ? { kind: 'broken' } : { kind: 'pair', chainPem: pair }
 }
 
 /** As Go does: both files readable, the first certificate belongs to the key; nothing else is looked at. */
-function loadPair(files: MemoryFiles, certificate: string, key: string, user: Account): string | undefined {
+function loadPair(
+  files: MemoryFiles,
+  certificate: string,
+  key: string,
+  user: Account,
+): string | undefined {
   const chainPem = files.text(certificate)
   const keyPem = files.text(key)
   if (chainPem === undefined || keyPem === undefined) return undefined
   if (!canRead(files.tree, certificate, user) || !canRead(files.tree, key, user)) return undefined
   try {
     const leaf = splitPemCertificates(chainPem)[0]
-    if (leaf === undefined || !new X509Certificate(leaf).checkPrivateKey(createPrivateKey(keyPem))) return undefined
+    if (leaf === undefined || !new X509Certificate(leaf).checkPrivateKey(createPrivateKey(keyPem)))
+      return undefined
     return chainPem
   } catch {
     return undefined
@@ -99,7 +121,9 @@ function tableOf(text: string, table: string): Record<string, unknown> | undefin
     const document = parseToml(text.replace(/^\uFEFF/, ''))
     const found = Object.entries(document).find(([name]) => name.toLowerCase() === table)?.[1]
     if (!isRecord(found)) return {}
-    return Object.fromEntries(Object.entries(found).map(([name, value]) => [name.toLowerCase(), value]))
+    return Object.fromEntries(
+      Object.entries(found).map(([name, value]) => [name.toLowerCase(), value]),
+    )
   } catch {
     return undefined
   }
@@ -107,4 +131,8 @@ function tableOf(text: string, table: string): Record<string, unknown> | undefin
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function textOf(value: unknown, fallback: string): string {
+  return typeof value === 'string' ? value : fallback
 }

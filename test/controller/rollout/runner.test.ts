@@ -304,6 +304,31 @@ t.test(
   },
 )
 
+t.test(
+  'a node that is removed while it holds a permit is passed over, one that is at work is broken',
+  async t => {
+    const fixture = await setUp(t)
+    const { store, runner, errors, behaviours } = fixture
+    const remove = (node: string) => store.transaction(tx => tx.nodes.remove(node, T0))
+    await runner.create(samplePlan(NAMES), 'ada')
+    for (const node of NAMES) await pass(store, runner, node, 'good')
+    await runner.tick()
+    await remove('a')
+    await runner.tick()
+    t.equal(statesOf(await read(store, 'r1')), 'deferred permitted staged')
+
+    const { generation = 0, digest = '' } = (await desiredOf(store, 'b'))?.state ?? {}
+    t.match(await runner.claim('b', generation, digest), { granted: true })
+    await remove('b')
+    behaviours['b'] = 'asleep'
+    await settle(fixture)
+
+    t.equal(statesOf(await read(store, 'r1')), 'deferred broken staged')
+    t.match((await read(store, 'r1'))?.reason, { code: 'node-broken', message: /removed/ })
+    t.same(errors, [])
+  },
+)
+
 t.test('a rollout that cannot move does not stop another', async t => {
   const fixture = await setUp(t, {
     isOnline: ({ node }) => {

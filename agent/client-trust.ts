@@ -1,0 +1,24 @@
+// The CA certificates that clients of a service must trust. Pure.
+
+import { X509Certificate } from 'node:crypto'
+import type { ServiceTls } from '../shared/contract/service.ts'
+import { isSelfSigned } from '../shared/pki/facts.ts'
+import { normalizeBundle } from '../shared/pki/trust.ts'
+
+/** CA certificates that clients of the service must trust once `chainPem` is served. */
+export function clientTrust(
+  tls: ServiceTls,
+  issuerTrust: readonly string[],
+  chainPem: string | undefined,
+): string {
+  const own = chainPem !== undefined && isOwnTrust(tls, chainPem) ? [chainPem] : []
+  return normalizeBundle([...tls.trust, ...issuerTrust, ...own])
+}
+
+// A self-signed certificate is its own trust, also one that another tool has placed.
+function isOwnTrust(tls: ServiceTls, chainPem: string): boolean {
+  const { issuer } = tls.certificate
+  return (
+    issuer === 'self-signed' || (issuer === 'files' && isSelfSigned(new X509Certificate(chainPem)))
+  )
+}
