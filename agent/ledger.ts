@@ -51,3 +51,11 @@ export function entryOf(ledger: Ledger, service: ServiceName): ServiceEntry {
 export function withEntry(ledger: Ledger, service: ServiceName, entry: ServiceEntry): Ledger {
   return { ...ledger, services: { ...ledger.services, [service]: entry } }
 }
+
+/** Everything may be tried again: a new generation came, or an operator asked. */
+export function withoutHeld(ledger: Ledger): Ledger {
+  const services = Object.fromEntries(
+    Object.entries(ledger.services).map(([name, { held: _held, ...entry }]) => [name, entry]),
+  )
+  return { ...ledger, services }
+}

@@ -6,7 +6,7 @@ import { OperationalError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
 import { parseDesiredFile } from './desired-file.ts'
 import type { Host } from './host.ts'
-import type { ServiceEntry } from './ledger.ts'
+import { withoutHeld } from './ledger.ts'
 import { createReconciler } from './reconcile.ts'
 import { OWN } from './state-file.ts'
 
@@ -33,12 +33,7 @@ export async function applyOnce(options: StandaloneOptions): Promise<readonly Se
   await prepareState(options.host, options.stateDirectory)
   const reconciler = await reconcilerOf(options, desired.issuers)
   await reconciler.resume(desired.services)
-  await reconciler.updateLedger(ledger => ({
-    ...ledger,
-    services: Object.fromEntries(
-      Object.entries(ledger.services).map(([name, entry]) => [name, withoutHeld(entry)]),
-    ),
-  }))
+  await reconciler.updateLedger(withoutHeld)
   return reconciler.pass({
     services: desired.services,
     mode: 'enforce',
@@ -46,10 +41,6 @@ export async function applyOnce(options: StandaloneOptions): Promise<readonly Se
     claim: () => Promise.resolve(undefined),
     signal: options.signal,
   })
-}
-
-function withoutHeld({ held: _held, ...entry }: ServiceEntry): ServiceEntry {
-  return entry
 }
 
 function reconcilerOf(

@@ -25,12 +25,18 @@ export interface Proof {
 const LOOK_INTERVAL_MS = 200
 // systemd gives up after 5 starts in 10 s; a service restarted this often has failed already.
 const RESTARTS_TOLERATED = 1
+// Without an activation there is no start to wait for: what is not served by then will not be, and
+// every moment of it is an outage.
+const QUIET_DEADLINE_MS = 10_000
 // A product that loads its data before it listens refuses connections for a while; that is no failure before the deadline.
 const FAILED_LOOKS_TOLERATED = 2
 
 export async function verifyService(host: Host, proof: Proof): Promise<Verdict> {
   const { clock } = host
   const startedAt = clock.monotonic()
+  const deadlineMs = proof.isQuiet
+    ? Math.min(proof.policy.deadlineMs, QUIET_DEADLINE_MS)
+    : proof.policy.deadlineMs
   let goodSince:
     | {
         readonly atMs: number
@@ -71,8 +77,8 @@ export async function verifyService(host: Host, proof: Proof): Promise<Verdict> 
       goodSince = undefined
       last = problem
     }
-    if (nowMs - startedAt >= proof.policy.deadlineMs)
-      return { kind: 'disproven', reason: overdue(last, proof), unit }
+    if (nowMs - startedAt >= deadlineMs)
+      return { kind: 'disproven', reason: overdue(last, deadlineMs), unit }
     await clock.sleep(LOOK_INTERVAL_MS)
   }
 }
@@ -106,9 +112,9 @@ function unsettledReason(unit: UnitState, proof: Proof): Reason | undefined {
   return undefined
 }
 
-function overdue(last: Reason, { policy }: Proof): Reason {
+function overdue(last: Reason, deadlineMs: number): Reason {
   return {
     code: last.code,
-    message: `${last.message}, ${Math.round(policy.deadlineMs / 1000)} s after the activation`,
+    message: `${last.message}, ${Math.round(deadlineMs / 1000)} s after the activation`,
   }
 }

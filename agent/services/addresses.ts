@@ -45,13 +45,16 @@ export function isOwnHost(host: string, names: Names): boolean {
   return isLoopback(host) || isCovered(host, exact)
 }
 
+/** A name that others can use: no wildcard, and localhost, behind which everybody finds another machine, only for want of a better one. */
+export function publicName(names: Names): string | undefined {
+  const exact = names.dns.filter(name => !name.startsWith('*.'))
+  return exact.find(name => name !== 'localhost') ?? exact[0] ?? names.ip[0]
+}
+
 /** The name to verify: one that a client can ask for, so no wildcard. */
 export function primaryName(names: Names): string | undefined {
-  const exact = names.dns.filter(name => !name.startsWith('*.'))
-  // Behind localhost everybody finds another machine.
-  const telling = exact.find(name => name !== 'localhost')
   // Any label stands for the wildcard's.
-  return telling ?? exact[0] ?? names.ip[0] ?? names.dns[0]?.replace(/^\*/, 'any')
+  return publicName(names) ?? names.dns[0]?.replace(/^\*/, 'any')
 }
 
 export function inUrl(host: string): string {

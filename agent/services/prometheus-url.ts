@@ -2,7 +2,7 @@
 
 import type { Reason } from '../../shared/contract/schema.ts'
 import type { ServiceTlsOf } from '../../shared/contract/service.ts'
-import { inUrl, isOwnHost } from './addresses.ts'
+import { inUrl, isOwnHost, publicName } from './addresses.ts'
 import type { FileVariable } from './command-line.ts'
 import { EXTERNAL_URL_FLAG, type Flags } from './prometheus-flags.ts'
 import { because } from './reasons.ts'
@@ -35,7 +35,7 @@ function wantedUrl(tls: Intent, flags: Flags): string | undefined {
   const { names } = tls.certificate
   const ports = flags.listenAddresses.map(address => address.port)
   if (current === '') {
-    const host = names.dns.find(name => !name.startsWith('*.')) ?? names.ip[0]
+    const host = publicName(names)
     return host === undefined ? undefined : `https://${inUrl(host)}:${ports[0]}/`
   }
   if (!/^https?:\/\//i.test(current) || !URL.canParse(current)) return undefined

@@ -213,6 +213,11 @@ function judgeApplying(
   if (outcome === 'failed' || outcome === 'unsupported') {
     return [{ kind: 'node-broken', node, reason: reasonOf(view), atMs }]
   }
+  // It claimed and was stopped before it switched: nothing has changed, and nothing will until its
+  // operator starts it, which neither the rollout nor an abort can wait for.
+  if (outcome === 'waiting' && view.inactive) {
+    return [{ kind: 'node-reverted', node, reason: reasonOf(view), atMs }]
+  }
   const isSilent = step.state === 'applying' && view.silentMs > APPLY_MS_MAX
   return isSilent ? [{ kind: 'node-suspected', node, reason: SILENT, atMs }] : []
 }

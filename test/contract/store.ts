@@ -23,14 +23,9 @@ import {
 } from './samples.ts'
 
 /** `open` gives a new, empty store each time; the suite closes it. */
-export function storeConformance(t: Test, open: () => Promise<Store>): void {
-  const check = (name: string, body: (t: Test, store: Store) => Promise<void>) => {
-    t.test(name, async t => {
-      const store = await open()
-      t.teardown(() => store.close())
-      await body(t, store)
-    })
-  }
+export async function storeConformance(t: Test, open: () => Promise<Store>): Promise<void> {
+  const checks: [string, Body][] = []
+  const check: Check = (name, body) => checks.push([name, body])
   checkTransactions(check)
   checkSmallTables(check)
   checkNodes(check)
@@ -40,9 +35,17 @@ export function storeConformance(t: Test, open: () => Promise<Store>): void {
   checkReportsAndLeaves(check)
   checkRollouts(check)
   checkAudit(check)
+  for (const [name, body] of checks) {
+    await t.test(name, async t => {
+      const store = await open()
+      t.teardown(() => store.close())
+      await body(t, store)
+    })
+  }
 }
 
-type Check = (name: string, body: (t: Test, store: Store) => Promise<void>) => void
+type Body = (t: Test, store: Store) => Promise<void>
+type Check = (name: string, body: Body) => void
 
 function checkTransactions(check: Check): void {
   check('a transaction that fails leaves nothing behind and keeps its error', async (t, store) => {
@@ -602,7 +605,7 @@ function checkAudit(check: Check): void {
     const records = await store.transaction(tx => tx.audit.list({ after: 0, limit: 10 }))
 
     t.same(
-      records.map(({ hash, ...rest }) => rest),
+      records.map(({ hash: _hash, ...rest }) => rest),
       [
         { sequence: 1, atMs: T0, actor: 'ada', action: 'node-add', subject: 'a', reason },
         {

@@ -10,7 +10,7 @@ const given = process.env['SEED']
 const first = given === undefined ? randomInt(1_000_000_000) : Number(given)
 const seeds = given === undefined ? SEEDS : 1
 
-t.test(
+await t.test(
   'any fleet, any order of reports: one node at a time, none after a failure, always an end',
   async t => {
     t.comment(`seeds ${first} to ${first + seeds - 1}`)
@@ -35,7 +35,7 @@ t.test(
   },
 )
 
-t.test('a rollout of good nodes ends well', async t => {
+await t.test('a rollout of good nodes ends well', async t => {
   t.comment(`seed ${first}`)
   // Nothing improbable happens, so that every node is good and online.
   const world = createWorld({ ...randomFrom(first), chance: probability => probability > 0.5 })

@@ -33,8 +33,14 @@ const ListQuery = z.strictObject({
 })
 
 export function nodeRoutes(app: App, context: ApiContext): void {
-  const { store, clock, log } = context
+  addRoute(app, context)
+  readRoutes(app, context)
+  removeRoute(app, context)
+  tokenRoute(app, context)
+}
 
+function addRoute(app: App, context: ApiContext): void {
+  const { store, clock, log } = context
   app.post(
     OPERATOR_ROUTES.nodes,
     {
@@ -63,7 +69,10 @@ export function nodeRoutes(app: App, context: ApiContext): void {
       return reply.code(201).send(added)
     },
   )
+}
 
+function readRoutes(app: App, context: ApiContext): void {
+  const { store } = context
   app.get(
     OPERATOR_ROUTES.nodes,
     {
@@ -84,9 +93,10 @@ export function nodeRoutes(app: App, context: ApiContext): void {
         nodeView(context, tx, await requireNode(tx, request.params.name)),
       ),
   )
+}
 
-  removeRoute(app, context)
-
+function tokenRoute(app: App, context: ApiContext): void {
+  const { store } = context
   app.post(
     OPERATOR_ROUTES.nodeToken,
     {

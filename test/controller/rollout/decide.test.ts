@@ -16,14 +16,14 @@ function check(t: Test, cases: readonly Case[]): void {
     t.doesNotThrow(() => evolveAll(rollout, events), what)
   }
 }
-t.test('a planned rollout starts, one that has ended does nothing', async t => {
+await t.test('a planned rollout starts, one that has ended does nothing', async t => {
   t.same(brief(decide(rolloutWith('planned', { a: 'waiting' }), fleetOf(), T0)), ['started'])
   for (const status of ['succeeded', 'partial', 'failed', 'aborted', 'superseded'] as const) {
     t.same(decide(rolloutWith(status, { a: 'staged' }), fleetOf(nodeView('a')), T0), [])
   }
 })
 
-t.test('staging: what follows from a waiting or an assigned node', async t => {
+await t.test('staging: what follows from a waiting or an assigned node', async t => {
   const waiting = rolloutWith('staging', { a: 'waiting', z: 'assigned' })
   const assigned = rolloutWith('staging', { a: 'assigned', z: 'assigned' })
   const z = nodeView('z')
@@ -61,14 +61,14 @@ t.test('staging: what follows from a waiting or an assigned node', async t => {
   ])
 })
 
-t.test('staging ends when every step is staged or settled', async t => {
+await t.test('staging ends when every step is staged or settled', async t => {
   const rollout = rolloutWith('staging', { a: 'assigned', b: 'staged', c: 'deferred' })
   const fleet = fleetOf(reporting('a', 'staged'), nodeView('b'), nodeView('c'))
   t.same(brief(decide(rollout, fleet, T0)), ['node-staged a', 'staged'])
   t.same(brief(decide(rolloutWith('staging', {}), fleetOf(), T0)), ['staged'], 'no nodes at all')
 })
 
-t.test('a wide rollout is assigned in portions', async t => {
+await t.test('a wide rollout is assigned in portions', async t => {
   const names = Array.from({ length: 300 }, (_, index) => `n${index}`)
   const rollout = rolloutWith(
     'staging',
@@ -83,7 +83,7 @@ t.test('a wide rollout is assigned in portions', async t => {
   t.equal(second.length, 44)
 })
 
-t.test('running: one permit at a time, in the order of the plan', async t => {
+await t.test('running: one permit at a time, in the order of the plan', async t => {
   const two = rolloutWith('running', { b: 'staged', a: 'staged' })
   const ready = [reporting('a', 'staged'), reporting('b', 'staged')] as const
   check(t, [
@@ -140,7 +140,7 @@ t.test('running: one permit at a time, in the order of the plan', async t => {
   ])
 })
 
-t.test('running: what follows from a report of a node that holds a permit', async t => {
+await t.test('running: what follows from a report of a node that holds a permit', async t => {
   const z = reporting('z', 'staged')
   const permitted = rolloutWith('running', { a: 'permitted', z: 'staged' })
   const applying = rolloutWith('running', { a: 'applying', z: 'staged' })
@@ -216,6 +216,13 @@ t.test('running: what follows from a report of a node that holds a permit', asyn
       fleetOf(reporting('a', 'unsupported'), z),
       ['node-broken a', 'draining failed'],
     ],
+    [
+      'applying, stopped before the switch',
+      applying,
+      fleetOf(reporting('a', 'waiting', { inactive: true }), z),
+      ['node-reverted a', 'draining failed'],
+    ],
+    ['applying, waits for something else', applying, fleetOf(reporting('a', 'waiting'), z), []],
     ['applying, removed', applying, fleetOf(z), ['node-broken a', 'draining failed']],
     ['suspect, silent', suspect, fleetOf(nodeView('a', silent), z), []],
     ['suspect, back', suspect, fleetOf(reporting('a', 'changed'), z), ['node-done a', next]],
@@ -228,7 +235,7 @@ t.test('running: what follows from a report of a node that holds a permit', asyn
   ])
 })
 
-t.test('running ends when every step is settled', async t => {
+await t.test('running ends when every step is settled', async t => {
   const applying = rolloutWith('running', { a: 'applying', b: 'done' })
   const deferred = rolloutWith('running', { a: 'applying', b: 'deferred', c: 'skipped' })
   const b = nodeView('b', { highestGeneration: 9 })
@@ -249,58 +256,61 @@ t.test('running ends when every step is settled', async t => {
   ])
 })
 
-t.test('draining waits for what is in motion, gives back what was given, and ends', async t => {
-  const moving = rolloutWith('draining', { a: 'applying', b: 'staged', c: 'broken' })
-  const still = rolloutWith('draining', {
-    a: 'waiting',
-    b: 'assigned',
-    c: 'staged',
-    d: 'done',
-    e: 'reverted',
-    f: 'refused',
-    g: 'broken',
-    h: 'deferred',
-    i: 'staged',
-  })
-  const views = [...'abcdefgh'].map(name => nodeView(name))
-  const all = [...'bcefh'].map(name => `node-released ${name} 6`)
-  check(t, [
-    ['in motion', moving, fleetOf(...views), []],
-    [
-      'it finishes',
-      moving,
-      fleetOf(...views.slice(1), reporting('a', 'changed')),
-      ['node-done a', 'node-released b 6', 'ended failed'],
-    ],
-    [
-      'it breaks',
-      moving,
-      fleetOf(...views.slice(1), reporting('a', 'failed')),
-      ['node-broken a', 'node-released b 6', 'ended failed'],
-    ],
-    ['nothing moves; i was removed', still, fleetOf(...views), [...all, 'ended failed']],
-    [
-      'toward aborted',
-      { ...rolloutWith('draining', { a: 'waiting' }), toward: 'aborted' },
-      fleetOf(...views),
-      ['ended aborted'],
-    ],
-    [
-      'a permit that was left is withdrawn first, and its generation counts',
-      rolloutWith('draining', { a: 'permitted' }),
-      fleetOf(...views),
-      ['permit-withdrawn a 6', 'node-released a 7', 'ended failed'],
-    ],
-    [
-      'a broken node that was repaired is done',
-      rolloutWith('draining', { a: 'suspect', b: 'broken' }),
-      fleetOf(nodeView('a'), reporting('b', 'in-sync')),
-      ['node-done b'],
-    ],
-  ])
-})
+await t.test(
+  'draining waits for what is in motion, gives back what was given, and ends',
+  async t => {
+    const moving = rolloutWith('draining', { a: 'applying', b: 'staged', c: 'broken' })
+    const still = rolloutWith('draining', {
+      a: 'waiting',
+      b: 'assigned',
+      c: 'staged',
+      d: 'done',
+      e: 'reverted',
+      f: 'refused',
+      g: 'broken',
+      h: 'deferred',
+      i: 'staged',
+    })
+    const views = 'abcdefgh'.split('').map(name => nodeView(name))
+    const all = 'bcefh'.split('').map(name => `node-released ${name} 6`)
+    check(t, [
+      ['in motion', moving, fleetOf(...views), []],
+      [
+        'it finishes',
+        moving,
+        fleetOf(...views.slice(1), reporting('a', 'changed')),
+        ['node-done a', 'node-released b 6', 'ended failed'],
+      ],
+      [
+        'it breaks',
+        moving,
+        fleetOf(...views.slice(1), reporting('a', 'failed')),
+        ['node-broken a', 'node-released b 6', 'ended failed'],
+      ],
+      ['nothing moves; i was removed', still, fleetOf(...views), [...all, 'ended failed']],
+      [
+        'toward aborted',
+        { ...rolloutWith('draining', { a: 'waiting' }), toward: 'aborted' },
+        fleetOf(...views),
+        ['ended aborted'],
+      ],
+      [
+        'a permit that was left is withdrawn first, and its generation counts',
+        rolloutWith('draining', { a: 'permitted' }),
+        fleetOf(...views),
+        ['permit-withdrawn a 6', 'node-released a 7', 'ended failed'],
+      ],
+      [
+        'a broken node that was repaired is done',
+        rolloutWith('draining', { a: 'suspect', b: 'broken' }),
+        fleetOf(nodeView('a'), reporting('b', 'in-sync')),
+        ['node-done b'],
+      ],
+    ])
+  },
+)
 
-t.test('a drain says which node failed and why', async t => {
+await t.test('a drain says which node failed and why', async t => {
   const rollout = rolloutWith('staging', { a: 'assigned' })
 
   const events = decide(rollout, fleetOf(reporting('a', 'failed')), T0)
@@ -311,7 +321,7 @@ t.test('a drain says which node failed and why', async t => {
   })
 })
 
-t.test(
+await t.test(
   'a claim is granted for the current permit, again and again, and for nothing else',
   async t => {
     const claim = (rollout: Rollout, node: string, generation: number) => {
@@ -346,7 +356,7 @@ t.test(
   },
 )
 
-t.test(
+await t.test(
   'abort stops a rollout that runs, withdraws its permit, and is refused too late',
   async t => {
     const abort = (rollout: Rollout) => {

@@ -107,7 +107,7 @@ const STEP_TABLE: readonly [
   ],
 ]
 
-t.test('an event of a node finds the states that the table allows and no others', async t => {
+await t.test('an event of a node finds the states that the table allows and no others', async t => {
   for (const [event, states, statuses, next, generation] of STEP_TABLE) {
     for (const status of STATUSES) {
       for (const state of STATES) {
@@ -131,7 +131,7 @@ t.test('an event of a node finds the states that the table allows and no others'
   }
 })
 
-t.test(
+await t.test(
   'an event of the rollout finds the statuses that the table allows and no others',
   async t => {
     const drain = (toward: 'failed' | 'aborted'): RolloutEvent => ({
@@ -160,7 +160,7 @@ t.test(
   },
 )
 
-t.test('the conditions that are more than a state', async t => {
+await t.test('the conditions that are more than a state', async t => {
   const ended = (status: 'succeeded' | 'partial' | 'failed' | 'aborted'): RolloutEvent => ({
     kind: 'ended',
     status,
@@ -237,7 +237,7 @@ t.test('the conditions that are more than a state', async t => {
   t.equal(partial.endedAtMs, T0)
 })
 
-t.test(
+await t.test(
   'a rollout begins with planned, each event is a version, and nothing given is changed',
   async t => {
     const plan = samplePlan(['a', 'b'])

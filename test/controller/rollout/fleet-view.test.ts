@@ -46,7 +46,7 @@ function view(one: RolloutMember, online = true): NodeView | undefined {
   return viewFleet({ rollout, members: [one], isOnline: () => online, nowMs: T0 + 100 }).nodes['a']
 }
 
-t.test('the worst outcome counts, whatever the order of the services', async t => {
+await t.test('the worst outcome counts, whatever the order of the services', async t => {
   const order = [
     'in-sync',
     'changed',
@@ -65,7 +65,7 @@ t.test('the worst outcome counts, whatever the order of the services', async t =
   }
 })
 
-t.test(
+await t.test(
   'a report that says nothing of a service that the node was given says nothing good',
   async t => {
     t.equal(view(member([]))?.outcome, undefined)
@@ -78,7 +78,7 @@ t.test(
   },
 )
 
-t.test('another document for the same generation is a contradiction', async t => {
+await t.test('another document for the same generation is a contradiction', async t => {
   const contradicting = member([service('in-sync')], { observedDigest: sha256('x') })
   t.match(view(contradicting), {
     outcome: 'failed',
@@ -90,7 +90,7 @@ t.test('another document for the same generation is a contradiction', async t =>
   t.match(view(old), { outcome: 'in-sync', observedGeneration: 4, observedContent: undefined })
 })
 
-t.test('inactive and broken are told from the services', async t => {
+await t.test('inactive and broken are told from the services', async t => {
   const stopped = service('waiting', { reason: { code: 'inactive', message: 'it is stopped' } })
   t.match(view(member([stopped])), { outcome: 'waiting', inactive: true, broken: false })
   t.match(view(member([service('waiting')])), { outcome: 'waiting', inactive: false })
@@ -98,7 +98,7 @@ t.test('inactive and broken are told from the services', async t => {
   t.match(view(member([service('failed')])), { broken: false })
 })
 
-t.test(
+await t.test(
   'silence is counted from whatever was heard last, and not while the agent is there',
   async t => {
     t.equal(view(member([]), false)?.silentMs, 90)
@@ -108,7 +108,7 @@ t.test(
   },
 )
 
-t.test('a node without a report is seen, one that lost what it was given is not', async t => {
+await t.test('a node without a report is seen, one that lost what it was given is not', async t => {
   t.match(view(member([], {}, { report: undefined })), {
     observedGeneration: undefined,
     outcome: undefined,
@@ -120,7 +120,7 @@ t.test('a node without a report is seen, one that lost what it was given is not'
   t.match(nodes['a'], { online: true, highestGeneration: 0 })
 })
 
-t.test('a content without services is reached by a report without services', async t => {
+await t.test('a content without services is reached by a report without services', async t => {
   const plan = { ...samplePlannedNode('a'), content: { services: [] } }
   const base = rolloutWith('running', { a: 'staged' })
   const rollout = { ...base, plan: { ...base.plan, nodes: [plan] } }

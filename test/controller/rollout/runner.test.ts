@@ -93,7 +93,7 @@ const read = (store: Store, id: string) => store.transaction(tx => tx.rollouts.g
 const desiredOf = (store: Store, node: string) =>
   store.transaction(async tx => await tx.desired.get(node))
 
-t.test('a rollout stages everywhere, then moves the nodes one by one', async t => {
+await t.test('a rollout stages everywhere, then moves the nodes one by one', async t => {
   const fixture = await setUp(t)
   const { store, runner, published } = fixture
 
@@ -119,7 +119,7 @@ t.test('a rollout stages everywhere, then moves the nodes one by one', async t =
   )
 })
 
-t.test('the first failure stops it: the others keep or get back what they had', async t => {
+await t.test('the first failure stops it: the others keep or get back what they had', async t => {
   const fixture = await setUp(t)
   const { store, runner, behaviours } = fixture
   await runner.create(samplePlan(['a', 'b', 'c'], 1), 'ada')
@@ -146,7 +146,7 @@ t.test('the first failure stops it: the others keep or get back what they had', 
   t.equal((await desiredOf(store, 'b'))?.state.contentDigest, from)
 })
 
-t.test(
+await t.test(
   'nodes that are asleep or stopped are deferred, refusing ones stop it in staging',
   async t => {
     const fixture = await setUp(t)
@@ -167,39 +167,42 @@ t.test(
   },
 )
 
-t.test('an abort is audited, withdraws the permit, and ends when nothing is in motion', async t => {
-  const fixture = await setUp(t)
-  const { store, runner, behaviours } = fixture
-  await runner.create(samplePlan(['a', 'b']), 'ada')
-  for (const node of ['a', 'b']) await pass(store, runner, node, 'good')
-  await runner.tick()
-  const permitted = (await desiredOf(store, 'a'))?.state
-  t.match(permitted, { mode: 'enforce', permit: true, generation: 2 })
+await t.test(
+  'an abort is audited, withdraws the permit, and ends when nothing is in motion',
+  async t => {
+    const fixture = await setUp(t)
+    const { store, runner, behaviours } = fixture
+    await runner.create(samplePlan(['a', 'b']), 'ada')
+    for (const node of ['a', 'b']) await pass(store, runner, node, 'good')
+    await runner.tick()
+    const permitted = (await desiredOf(store, 'a'))?.state
+    t.match(permitted, { mode: 'enforce', permit: true, generation: 2 })
 
-  const aborted = await runner.abort('r1', 'bob', WHY)
+    const aborted = await runner.abort('r1', 'bob', WHY)
 
-  t.match(aborted, { status: 'aborted', reason: WHY })
-  const late = await runner.claim('a', 2, permitted?.digest ?? '')
-  t.match(late, { granted: false, reason: { code: 'permit-stale' } })
-  await settle(fixture)
-  t.equal((await desiredOf(store, 'a'))?.state.generation, 4, 'withdrawn as 3, given back as 4')
-  const audit = await store.transaction(tx => tx.audit.list({ after: 0, limit: 99 }))
-  t.match(
-    audit.find(entry => entry.action === 'rollout-abort'),
-    { actor: 'bob', reason: WHY },
-  )
-  await t.rejects(runner.abort('none', 'bob', WHY), { code: 'not-found' })
+    t.match(aborted, { status: 'aborted', reason: WHY })
+    const late = await runner.claim('a', 2, permitted?.digest ?? '')
+    t.match(late, { granted: false, reason: { code: 'permit-stale' } })
+    await settle(fixture)
+    t.equal((await desiredOf(store, 'a'))?.state.generation, 4, 'withdrawn as 3, given back as 4')
+    const audit = await store.transaction(tx => tx.audit.list({ after: 0, limit: 99 }))
+    t.match(
+      audit.find(entry => entry.action === 'rollout-abort'),
+      { actor: 'bob', reason: WHY },
+    )
+    await t.rejects(runner.abort('none', 'bob', WHY), { code: 'not-found' })
 
-  behaviours['c'] = 'refusing'
-  await runner.create(samplePlan(['c']), 'ada')
-  await settle(fixture)
-  t.match(await runner.abort('r2', 'bob', WHY), {
-    kind: 'refused',
-    reason: { code: 'illegal-transition' },
-  })
-})
+    behaviours['c'] = 'refusing'
+    await runner.create(samplePlan(['c']), 'ada')
+    await settle(fixture)
+    t.match(await runner.abort('r2', 'bob', WHY), {
+      kind: 'refused',
+      reason: { code: 'illegal-transition' },
+    })
+  },
+)
 
-t.test('a claim is for the current document only, and is granted again', async t => {
+await t.test('a claim is for the current document only, and is granted again', async t => {
   const { store, runner } = await setUp(t)
   await runner.create(samplePlan(['a', 'b']), 'ada')
   const staged = (await desiredOf(store, 'b'))?.state
@@ -226,33 +229,36 @@ t.test('a claim is for the current document only, and is granted again', async t
   t.same(claims, ['permit-claimed a 2'])
 })
 
-t.test('what an earlier rollout has brought needs no permit of the one that is active', async t => {
-  const fixture = await setUp(t)
-  const { store, runner, behaviours } = fixture
-  await runner.create(samplePlan(['a']), 'ada')
-  await settle(fixture)
-  const state = (await desiredOf(store, 'a'))?.state
+await t.test(
+  'what an earlier rollout has brought needs no permit of the one that is active',
+  async t => {
+    const fixture = await setUp(t)
+    const { store, runner, behaviours } = fixture
+    await runner.create(samplePlan(['a']), 'ada')
+    await settle(fixture)
+    const state = (await desiredOf(store, 'a'))?.state
 
-  const after = await runner.claim('a', state?.generation ?? 0, state?.digest ?? '')
-  t.match(after, { granted: true, reason: { code: 'no-rollout' } })
+    const after = await runner.claim('a', state?.generation ?? 0, state?.digest ?? '')
+    t.match(after, { granted: true, reason: { code: 'no-rollout' } })
 
-  behaviours['a'] = 'asleep'
-  behaviours['b'] = 'asleep'
-  const plan: RolloutPlan = {
-    revision: 2,
-    author: 'ada',
-    nodes: [
-      samplePlannedNode('a', 2, contentDigestOf(sampleContent('a', 1))),
-      samplePlannedNode('c'),
-    ],
-  }
-  await runner.create(plan, 'ada')
-  t.equal(statesOf(await read(store, 'r2')), 'deferred assigned')
-  const during = await runner.claim('a', state?.generation ?? 0, state?.digest ?? '')
-  t.match(during, { granted: true, reason: { code: 'no-rollout' } })
-})
+    behaviours['a'] = 'asleep'
+    behaviours['b'] = 'asleep'
+    const plan: RolloutPlan = {
+      revision: 2,
+      author: 'ada',
+      nodes: [
+        samplePlannedNode('a', 2, contentDigestOf(sampleContent('a', 1))),
+        samplePlannedNode('c'),
+      ],
+    }
+    await runner.create(plan, 'ada')
+    t.equal(statesOf(await read(store, 'r2')), 'deferred assigned')
+    const during = await runner.claim('a', state?.generation ?? 0, state?.digest ?? '')
+    t.match(during, { granted: true, reason: { code: 'no-rollout' } })
+  },
+)
 
-t.test('a plan that others have overtaken is refused', async t => {
+await t.test('a plan that others have overtaken is refused', async t => {
   const fixture = await setUp(t)
   const { store, runner } = fixture
   await store.transaction(tx =>
@@ -282,7 +288,7 @@ t.test('a plan that others have overtaken is refused', async t => {
   t.equal(empty.status, 'succeeded')
 })
 
-t.test(
+await t.test(
   'a node that is removed, and one that comes back under its name, do not hold up the rest',
   async t => {
     const fixture = await setUp(t)
@@ -304,7 +310,7 @@ t.test(
   },
 )
 
-t.test(
+await t.test(
   'a node that is removed while it holds a permit is passed over, one that is at work is broken',
   async t => {
     const fixture = await setUp(t)
@@ -329,7 +335,7 @@ t.test(
   },
 )
 
-t.test('a rollout that cannot move does not stop another', async t => {
+await t.test('a rollout that cannot move does not stop another', async t => {
   const fixture = await setUp(t, {
     isOnline: ({ node }) => {
       if (node === 'a') throw new Error('cannot say')
@@ -349,7 +355,7 @@ t.test('a rollout that cannot move does not stop another', async t => {
 
 // The process dies at the commit of its n-th append: nothing after it happens, and what it was about
 // to store is there or not. Another runner goes on with the same store.
-t.test('a controller that is killed at any event is carried on by the next', async t => {
+await t.test('a controller that is killed at any event is carried on by the next', async t => {
   const scenarios: readonly (readonly [string, Record<string, Behaviour>])[] = [
     ['succeeded done done done', {}],
     ['failed done reverted staged', { b: 'restoring' }],

@@ -18,15 +18,15 @@ const COMMITS_BEFORE_KILL = 15
 
 const open = (path: string) => openSqliteStore({ path, busyTimeoutMs: 0, nowMs: T0 })
 
-t.test('the store in memory', async t => storeConformance(t, () => open(':memory:')))
+await t.test('the store in memory', async t => storeConformance(t, () => open(':memory:')))
 
-t.test('the store in a file', async t => {
+await t.test('the store in a file', async t => {
   const directory = t.testdir()
   let count = 0
-  storeConformance(t, () => open(join(directory, `${count++}.db`)))
+  await storeConformance(t, () => open(join(directory, `${count++}.db`)))
 })
 
-t.test(
+await t.test(
   'what was committed is there after closing and opening, in files for their owner alone',
   async t => {
     const path = join(t.testdir(), 'store.db')
@@ -43,7 +43,7 @@ t.test(
   },
 )
 
-t.test(
+await t.test(
   'a second opening of the same database is refused, naming the holder, until the first is closed',
   async t => {
     const path = join(t.testdir(), 'store.db')
@@ -51,6 +51,14 @@ t.test(
 
     await t.rejects(open(path), { code: 'store-locked', details: { pid: process.pid } })
     await first.transaction(tx => tx.settings.set('fleet', 'one'))
+    // Closing any handle of a locked file drops the locks of a process: the attempt must not have.
+    const other = spawn(process.execPath, [COMMITTER, path], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    t.teardown(() => other.kill('SIGKILL'))
+    const [told, [code]] = await Promise.all([text(other.stderr), once(other, 'exit')])
+    t.equal(code, 1)
+    t.match(told, /store-locked/)
 
     await first.close()
     const second = await open(path)
@@ -59,39 +67,42 @@ t.test(
   },
 )
 
-t.test('a killed controller loses nothing it acknowledged and leaves no lock behind', async t => {
-  const path = join(t.testdir(), 'store.db')
-  let acknowledged = 0
-  for (let kill = 0; kill < KILLS; kill++) {
-    const child = spawn(process.execPath, [COMMITTER, path], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const exited = once(child, 'exit')
-    const killAt = acknowledged + 1 + ((kill * 7) % COMMITS_BEFORE_KILL)
-    for await (const line of createInterface(child.stdout)) {
-      acknowledged = Number(line)
-      if (kill === 0 && acknowledged === 1) {
-        await t.rejects(open(path), { code: 'store-locked', details: { pid: child.pid } })
+await t.test(
+  'a killed controller loses nothing it acknowledged and leaves no lock behind',
+  async t => {
+    const path = join(t.testdir(), 'store.db')
+    let acknowledged = 0
+    for (let kill = 0; kill < KILLS; kill++) {
+      const child = spawn(process.execPath, [COMMITTER, path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const exited = once(child, 'exit')
+      const killAt = acknowledged + 1 + ((kill * 7) % COMMITS_BEFORE_KILL)
+      for await (const line of createInterface(child.stdout)) {
+        acknowledged = Number(line)
+        if (kill === 0 && acknowledged === 1) {
+          await t.rejects(open(path), { code: 'store-locked', details: { pid: child.pid } })
+        }
+        if (acknowledged >= killAt) child.kill('SIGKILL')
       }
-      if (acknowledged >= killAt) child.kill('SIGKILL')
+      await exited
+
+      const store = await open(path)
+      const [left, right] = await store.transaction(async tx => [
+        Number(await tx.settings.get('left')),
+        Number(await tx.settings.get('right')),
+      ])
+      await store.close()
+      t.ok(left !== undefined && left >= acknowledged, `${left} of ${acknowledged} are there`)
+      t.equal(left, right, 'a transaction is there as a whole')
     }
-    await exited
+    const database = new DatabaseSync(path)
+    t.equal(database.prepare('pragma integrity_check').get()?.['integrity_check'], 'ok')
+    database.close()
+  },
+)
 
-    const store = await open(path)
-    const [left, right] = await store.transaction(async tx => [
-      Number(await tx.settings.get('left')),
-      Number(await tx.settings.get('right')),
-    ])
-    await store.close()
-    t.ok(left !== undefined && left >= acknowledged, `${left} of ${acknowledged} are there`)
-    t.equal(left, right, 'a transaction is there as a whole')
-  }
-  const database = new DatabaseSync(path)
-  t.equal(database.prepare('pragma integrity_check').get()?.['integrity_check'], 'ok')
-  database.close()
-})
-
-t.test('a damaged database is refused with what to do, or is sound', async t => {
+await t.test('a damaged database is refused with what to do, or is sound', async t => {
   const directory = t.testdir()
   const path = join(directory, 'store.db')
   const store = await open(path)
@@ -124,7 +135,7 @@ t.test('a damaged database is refused with what to do, or is sound', async t => 
   await t.rejects(open(join(directory, 'none/store.db')), { code: 'store-unavailable' })
 })
 
-t.test('a row that does not parse is a damaged store, not a wrong answer', async t => {
+await t.test('a row that does not parse is a damaged store, not a wrong answer', async t => {
   const path = join(t.testdir(), 'store.db')
   await (await open(path)).close()
   const database = new DatabaseSync(path)
@@ -142,34 +153,37 @@ t.test('a row that does not parse is a damaged store, not a wrong answer', async
   )
 })
 
-t.test('a database of a newer schema is refused, an older one is migrated one by one', async t => {
-  const path = join(t.testdir(), 'store.db')
-  const later = [
-    ...MIGRATIONS,
-    { number: 2, name: 'later', sql: 'create table later (id integer primary key) strict;' },
-  ]
-  await (await open(path)).close()
-  const database = new DatabaseSync(path)
-  const options = { path, nowMs: T0 + 1, migrations: later }
-  const broken = { number: 2, name: 'later', sql: 'create table half (id); create nonsense;' }
-  t.throws(() => migrate(database, { ...options, migrations: [...MIGRATIONS, broken] }))
-  migrate(database, options)
-  migrate(database, options)
-  const rows = database.prepare('select number, applied_at_ms from schema_migrations').all()
-  t.same(
-    rows.map(row => ({ ...row })),
-    [
-      { number: 1, applied_at_ms: T0 },
-      { number: 2, applied_at_ms: T0 + 1 },
-    ],
-  )
-  t.equal(database.prepare(`select name from sqlite_schema where name = 'half'`).get(), undefined)
-  database.close()
+await t.test(
+  'a database of a newer schema is refused, an older one is migrated one by one',
+  async t => {
+    const path = join(t.testdir(), 'store.db')
+    const later = [
+      ...MIGRATIONS,
+      { number: 2, name: 'later', sql: 'create table later (id integer primary key) strict;' },
+    ]
+    await (await open(path)).close()
+    const database = new DatabaseSync(path)
+    const options = { path, nowMs: T0 + 1, migrations: later }
+    const broken = { number: 2, name: 'later', sql: 'create table half (id); create nonsense;' }
+    t.throws(() => migrate(database, { ...options, migrations: [...MIGRATIONS, broken] }))
+    migrate(database, options)
+    migrate(database, options)
+    const rows = database.prepare('select number, applied_at_ms from schema_migrations').all()
+    t.same(
+      rows.map(row => ({ ...row })),
+      [
+        { number: 1, applied_at_ms: T0 },
+        { number: 2, applied_at_ms: T0 + 1 },
+      ],
+    )
+    t.equal(database.prepare(`select name from sqlite_schema where name = 'half'`).get(), undefined)
+    database.close()
 
-  await t.rejects(open(path), { code: 'store-too-new', details: { schema: 2, supported: 1 } })
-})
+    await t.rejects(open(path), { code: 'store-too-new', details: { schema: 2, supported: 1 } })
+  },
+)
 
-t.test('the audit log cannot be changed through SQL', async t => {
+await t.test('the audit log cannot be changed through SQL', async t => {
   const path = join(t.testdir(), 'store.db')
   const store = await open(path)
   await store.transaction(tx =>
@@ -183,7 +197,7 @@ t.test('the audit log cannot be changed through SQL', async t => {
   t.throws(() => database.exec('delete from audit'), /append-only/)
 })
 
-t.test('a transaction inside of a transaction is a bug that shows at once', async t => {
+await t.test('a transaction inside of a transaction is a bug that shows at once', async t => {
   const store = await open(':memory:')
   t.teardown(() => store.close())
 

@@ -19,14 +19,43 @@ export interface ScrapeJob {
   }
 }
 
-const TOP =
-  'global alerting rule_files scrape_config_files scrape_configs storage tracing remote_write remote_read runtime otlp'.split(
-    ' ',
-  )
-const JOB =
-  'job_name scheme metrics_path scrape_interval scrape_timeout tls_config basic_auth authorization oauth2 params honor_labels honor_timestamps proxy_url follow_redirects enable_http2 relabel_configs metric_relabel_configs body_size_limit sample_limit label_limit target_limit scrape_protocols'.split(
-    ' ',
-  )
+const TOP = [
+  'global',
+  'alerting',
+  'rule_files',
+  'scrape_config_files',
+  'scrape_configs',
+  'storage',
+  'tracing',
+  'remote_write',
+  'remote_read',
+  'runtime',
+  'otlp',
+]
+const JOB = [
+  'job_name',
+  'scheme',
+  'metrics_path',
+  'scrape_interval',
+  'scrape_timeout',
+  'tls_config',
+  'basic_auth',
+  'authorization',
+  'oauth2',
+  'params',
+  'honor_labels',
+  'honor_timestamps',
+  'proxy_url',
+  'follow_redirects',
+  'enable_http2',
+  'relabel_configs',
+  'metric_relabel_configs',
+  'body_size_limit',
+  'sample_limit',
+  'label_limit',
+  'target_limit',
+  'scrape_protocols',
+]
 
 export function readServerConfig(file: string): readonly ScrapeJob[] {
   const lines = new LineCounter()
