@@ -86,7 +86,7 @@ export async function runAgent(
   const session = createSession(options)
   const inbox = createInbox(wake)
   const keeper = await createKeeper(options, reconciler)
-  const shared = { remote: session.remote, clock: host.clock, log, random: options.random }
+  const shared = { remote: () => session.remote(), clock: host.clock, log, random: options.random }
   const reporter = createReporter(shared)
   const reports = await createReports(options, reconciler, reporter)
   let services: readonly ServiceReport[] = []

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
-import { APPLY_MS_MAX, decide, request } from '../../../controller/rollout/decide.ts'
+import { decide, request } from '../../../controller/rollout/decide.ts'
 import { evolveAll } from '../../../controller/rollout/evolve.ts'
+import { APPLY_MS_MAX } from '../../../controller/rollout/judge.ts'
 import type { FleetView, Rollout } from '../../../controller/rollout/rollout.ts'
 import { T0 } from '../../contract/samples.ts'
 import { brief, fleetOf, nodeView, reporting, rolloutWith, WHY } from './states.ts'
