@@ -145,7 +145,7 @@ export async function runAgent(
     lastPassAtMs = host.clock.now()
     log.debug({ reason, outcomes: services.map(one => `${one.service} ${one.outcome}`) }, 'pass')
     inbox.fulfil(services)
-    await reports.tell(keeper.accepted(), services, keeper.problem(), inbox.controllerNowMs())
+    await reports.tell(keeper, services, inbox.controllerNowMs())
     options.watch(reconciler.watched())
     await session.renewIfDue(signal)
     options.onIdle()

@@ -21,6 +21,11 @@ export interface Host {
    * root in front of it where services run outside of that root (sandbox nodes).
    */
   readonly servicePath: (path: string) => string
+  /**
+   * Nothing runs here: the files are those of an image, and services load them when they start.
+   * They are switched, but nothing is activated and nothing that is served is looked at.
+   */
+  readonly isOffline: boolean
 }
 
 export type FileKind = 'file' | 'directory' | 'symlink' | 'other'

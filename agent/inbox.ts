@@ -73,10 +73,14 @@ export function createInbox(wake: Wake): Inbox {
   }
 }
 
-function generationOf(document: unknown): number | undefined {
+/** Of a document that was not judged yet. */
+export function generationOf(document: unknown): number | undefined {
   if (typeof document !== 'object' || document === null || !('generation' in document))
     return undefined
-  return typeof document.generation === 'number' ? document.generation : undefined
+  const { generation } = document
+  return typeof generation === 'number' && Number.isSafeInteger(generation) && generation > 0
+    ? generation
+    : undefined
 }
 
 function maximum(a: number | undefined, b: number | undefined): number | undefined {

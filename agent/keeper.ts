@@ -5,6 +5,7 @@ import type { Reason } from '../shared/contract/schema.ts'
 import type { Logger } from '../shared/log.ts'
 import { type Accepted, acceptDesired, acceptedFile } from './desired.ts'
 import type { Host } from './host.ts'
+import { generationOf } from './inbox.ts'
 import { withoutHeld } from './ledger.ts'
 import type { Reconciler } from './reconcile.ts'
 
@@ -12,6 +13,8 @@ export interface Keeper {
   accepted(): Accepted | undefined
   /** Why the newest document was refused, or what was wrong with the stored state. */
   problem(): Reason | undefined
+  /** Generation of a document that was refused since the last one was accepted. */
+  refusedGeneration(): number | undefined
   /** Finishes what a crash left, by the documents in force. */
   resume(): Promise<void>
   /** A document as it came over the wire; undefined: none came. */
@@ -30,9 +33,11 @@ export async function createKeeper(
   const read = await store.read()
   let accepted = read.value
   let problem: Reason | undefined = read.damage
+  let refusedGeneration: number | undefined
   return {
     accepted: () => accepted,
     problem: () => problem,
+    refusedGeneration: () => refusedGeneration,
     async resume() {
       const inForce = accepted?.enforced ?? accepted?.latest
       problem = (await reconciler.resume(inForce?.content.services ?? [])) ?? problem
@@ -49,6 +54,7 @@ export async function createKeeper(
       if (result.kind === 'known') return
       if (result.kind === 'refused') {
         problem = result.reason
+        refusedGeneration = generationOf(received)
         log.warn({ reason: result.reason }, 'desired state refused')
         return
       }
@@ -63,6 +69,7 @@ export async function createKeeper(
       await store.write(result.accepted)
       accepted = result.accepted
       problem = undefined
+      refusedGeneration = undefined
     },
   }
 }

@@ -27,6 +27,8 @@ export interface NodeFacts {
   readonly issuerTrust: readonly string[]
   readonly source: SourcePair | undefined
   readonly served: readonly ServedListener[]
+  /** See Host.isOffline. */
+  readonly isOffline: boolean
   /** Newest change of the files above, milliseconds since the epoch. */
   readonly inputsChangedAtMs: number
 }

@@ -74,6 +74,7 @@ export function createObserver(host: Host, issuers: LocalIssuers): Observer {
     compiled: Compiled,
     facts: Pick<NodeFacts, 'material' | 'issuerTrust'>,
   ) {
+    if (host.isOffline) return []
     const current = facts.material.releases.find(release => release.id === facts.material.current)
     const trust = clientTrust(tls, facts.issuerTrust, current?.chainPem)
     const served: ServedListener[] = []
@@ -304,6 +305,7 @@ async function observeNode(
     issuerTrust: local,
     source: await observeSource(host, issuers, tls, note),
     served: [],
+    isOffline: host.isOffline,
     inputsChangedAtMs: Math.max(
       0,
       ...Object.values(files).map(file => (file.kind === 'text' ? file.stat.changedAtMs : 0)),

@@ -43,6 +43,11 @@ export const NOTHING_OWED: Owed = {
   reason: { code: 'inputs-loaded', message: 'the service has loaded all of it' },
 }
 
+export const LOADED_AT_START: Owed = {
+  verb: 'none',
+  reason: { code: 'offline', message: 'nothing runs here; the service loads it when it starts' },
+}
+
 /** Digest by name of what a process has loaded once it runs with these inputs. */
 export function inputDigests(
   loads: readonly LoadIntent[],

@@ -7,7 +7,13 @@ import type { ServiceTls } from '../shared/contract/service.ts'
 import type { UnitState } from './host.ts'
 import type { ServiceEntry } from './ledger.ts'
 import type { NodeFacts, ServiceObservation } from './observation.ts'
-import { NOTHING_OWED, type Owed, type ServedSummary, owedActivation } from './owed.ts'
+import {
+  LOADED_AT_START,
+  NOTHING_OWED,
+  type Owed,
+  type ServedSummary,
+  owedActivation,
+} from './owed.ts'
 import { NEW_RELEASE, type PlannedFile, plannedFiles } from './planned-files.ts'
 import {
   type PlannedDirectory,
@@ -144,19 +150,21 @@ function planObserved(
     material.kind === 'new' ? [] : plannedPermissions(compiled, material.release, owner, self)
   const willChange = material.kind !== 'keep' || files.list.length > 0
   const served = servedSummary(facts, material)
-  const isInactive = unit.activeState === 'inactive' || unit.activeState === 'deactivating'
-  const owed = isInactive
-    ? NOTHING_OWED
-    : owedFor({
-        compiled,
-        release,
-        entry,
-        unit,
-        facts,
-        willChange,
-        served,
-        repairs: permissions.length > 0,
-      })
+  const isStopped = unit.activeState === 'inactive' || unit.activeState === 'deactivating'
+  const isInactive = isStopped && !facts.isOffline
+  const unasked = facts.isOffline ? LOADED_AT_START : isInactive ? NOTHING_OWED : undefined
+  const owed =
+    unasked ??
+    owedFor({
+      compiled,
+      release,
+      entry,
+      unit,
+      facts,
+      willChange,
+      served,
+      repairs: permissions.length > 0,
+    })
   const changes = [
     ...materialChanges(compiled, material),
     ...files.list.map(file => file.summary),

@@ -8,7 +8,7 @@ import { unifiedDiff } from './formats/unified-diff.ts'
 import type { FileStat, Ownership } from './host.ts'
 import type { NodeFacts } from './observation.ts'
 import { ownershipOf } from './planned-ownership.ts'
-import { renderFile } from './resources/managed-file.ts'
+import { type Rendered, renderFile } from './resources/managed-file.ts'
 import type { MaterialDecision } from './resources/material.ts'
 import type { Compiled, FileIntent } from './services/service.ts'
 
@@ -51,7 +51,7 @@ export function plannedFiles(
     const observed = input.facts.files[intent.path] ?? { kind: 'missing' }
     if (observed.kind === 'unreadable') return { kind: 'refused', reason: observed.reason }
     const before = observed.kind === 'text' ? observed : undefined
-    const rendered = renderFile(intent, before?.text, input.release)
+    const rendered = renderOnce(intent, before?.text, input.release)
     if (rendered.kind === 'refused') return rendered
     if (rendered.text === before?.text || (before === undefined && rendered.text === '')) continue
     const ownership =
@@ -70,6 +70,23 @@ export function plannedFiles(
     )
   }
   return { kind: 'planned', list }
+}
+
+interface Rendering {
+  readonly before: string | undefined
+  readonly release: string
+  readonly rendered: Rendered
+}
+
+// By intent, which is the same object for as long as nothing that it was compiled from has changed.
+const renderings = new WeakMap<FileIntent, Rendering>()
+
+function renderOnce(intent: FileIntent, before: string | undefined, release: string): Rendered {
+  const last = renderings.get(intent)
+  if (last !== undefined && last.before === before && last.release === release) return last.rendered
+  const rendered = renderFile(intent, before, release)
+  renderings.set(intent, { before, release, rendered })
+  return rendered
 }
 
 // The bundle is public and owned whole. For a self-signed certificate that is still to be made its

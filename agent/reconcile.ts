@@ -26,6 +26,7 @@ import { type ActionablePlan, type ServicePlan, isConverged, planService } from 
 import { reportOfApply, reportOfPlan } from './report.ts'
 import { releaseDirectory } from './resources/material.ts'
 import { judgeServed } from './served.ts'
+import type { Compiled } from './services/service.ts'
 import { OWN } from './state-file.ts'
 import { type Transaction, finishTransaction } from './transaction.ts'
 
@@ -74,8 +75,12 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
   // What was staged, by service: the digest of the plan, and the report of it.
   const staged = new Map<ServiceName, { readonly plan: string; readonly report: ServiceReport }>()
 
+  // What the ledger holds of a converged service, by what it was made from.
+  const recorded = new WeakMap<Compiled, Recorded>()
+
   async function updateLedger(change: (ledger: Ledger) => Ledger): Promise<void> {
     const next = change(ledger)
+    if (next === ledger) return
     if (digestOf(asJson(next)) === digestOf(asJson(ledger))) return
     await ledgerStore.write(next)
     ledger = next
@@ -162,6 +167,9 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
 
   async function recordLoaded(plan: ActionablePlan, digest: string): Promise<void> {
     const { invocationId } = plan.unit
+    const last = recorded.get(plan.compiled)
+    const isSame = last?.invocationId === invocationId && last?.release === plan.release
+    if (isSame && last?.digest === digest && last.entry === entryOf(ledger, plan.service)) return
     const entry: ServiceEntry = {
       staleInvocations: [],
       convergedTo: digest,
@@ -170,6 +178,12 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
         : { loaded: { invocationId, inputs: inputDigests(plan.compiled.loads, plan.release) } }),
     }
     await updateLedger(old => withEntry(old, plan.service, entry))
+    recorded.set(plan.compiled, {
+      invocationId,
+      release: plan.release,
+      digest,
+      entry: entryOf(ledger, plan.service),
+    })
   }
 
   return {
@@ -219,6 +233,13 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
       return reports
     },
   }
+}
+
+interface Recorded {
+  readonly invocationId: string | undefined
+  readonly release: string
+  readonly digest: string
+  readonly entry: ServiceEntry
 }
 
 /** Digest of the intent for one service: what a ledger entry is about. */

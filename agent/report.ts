@@ -20,7 +20,9 @@ export function reportOfPlan(plan: ServicePlan): ServiceReport {
       ? { code: 'changes-planned', message: `${plan.changes.length} changes` }
       : plan.isInactive
         ? { code: 'inactive', message: `${plan.unit.unit} is stopped` }
-        : IN_SYNC,
+        : plan.facts.isOffline
+          ? IN_SYNC_OFFLINE
+          : IN_SYNC,
     activations: 0,
   }
 }
@@ -45,10 +47,12 @@ export function reportOfApply(
       return {
         ...base,
         outcome: 'changed',
-        reason: {
-          code: 'converged',
-          message: `${plan.changes.length} changes, proven by what is served`,
-        },
+        reason: plan.facts.isOffline
+          ? WRITTEN_OFFLINE
+          : {
+              code: 'converged',
+              message: `${plan.changes.length} changes, proven by what is served`,
+            },
       }
     case 'staged':
     case 'waiting':
@@ -61,6 +65,14 @@ export function reportOfApply(
 }
 
 const IN_SYNC: Reason = { code: 'in-sync', message: 'as wanted, and proven by what is served' }
+const IN_SYNC_OFFLINE: Reason = {
+  code: 'in-sync-offline',
+  message: 'the files are as wanted; the service loads them when it starts',
+}
+const WRITTEN_OFFLINE: Reason = {
+  code: 'written-offline',
+  message: 'files are in place; the service loads them when it starts',
+}
 
 function reportOfBlocked(plan: Extract<ServicePlan, { kind: 'blocked' }>): ServiceReport {
   return {

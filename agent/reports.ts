@@ -2,9 +2,9 @@
 // what the one before it said.
 
 import { type Report, type ServiceReport, parseReport } from '../shared/contract/report.ts'
-import type { Reason } from '../shared/contract/schema.ts'
 import type { Accepted } from './desired.ts'
 import type { Host } from './host.ts'
+import type { Keeper } from './keeper.ts'
 import type { Reporter } from './poll.ts'
 import type { Reconciler } from './reconcile.ts'
 import { reportDigest } from './report.ts'
@@ -12,9 +12,8 @@ import { stateFile } from './state-file.ts'
 
 export interface Reports {
   tell(
-    accepted: Accepted | undefined,
+    keeper: Keeper,
     services: readonly ServiceReport[],
-    problem: Reason | undefined,
     controllerNowMs: number | undefined,
   ): Promise<void>
 }
@@ -33,14 +32,20 @@ export async function createReports(
   const store = stateFile<Report>(host.files, `${stateDirectory}/report.json`, parseReport)
   let last = (await store.read()).value
   return {
-    async tell(accepted, services, problem, controllerNowMs) {
-      const sequence = reconciler.ledger().reportSequence + 1
+    async tell(keeper, services, controllerNowMs) {
+      const { reportSequence } = reconciler.ledger()
+      // A ledger that was lost starts where no earlier one can have come to.
+      const sequence =
+        reportSequence === 0 ? Math.max(1, Math.floor(host.clock.now() / 1000)) : reportSequence + 1
+      const problem = keeper.problem()
+      const refusedGeneration = keeper.refusedGeneration()
       const next: Report = {
         sequence,
         atMs: host.clock.now(),
         agentVersion,
-        ...observed(accepted),
+        ...observed(keeper.accepted()),
         services: [...services],
+        ...(refusedGeneration === undefined ? {} : { refusedGeneration }),
         ...(problem === undefined ? {} : { problem }),
         facts: { ...facts },
       }

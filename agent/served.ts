@@ -3,6 +3,9 @@
 import type { Served } from '../shared/contract/report.ts'
 import { type CertificateFacts, certificateFacts } from '../shared/pki/facts.ts'
 import type { ServedListener } from './observation.ts'
+import { createMemory } from './remember.ts'
+
+const leaves = createMemory<CertificateFacts | undefined>()
 
 /** `expected`: SHA-256 of the leaf that should be served; undefined when there is none yet. */
 export function judgeServed(
@@ -20,7 +23,7 @@ export function judgeServed(
     }
   }
   const leaf = handshake.chainPem[0]
-  const facts = leaf === undefined ? undefined : readable(leaf)
+  const facts = leaf === undefined ? undefined : leaves(leaf, () => readable(leaf))
   const http = handshake.http
   const seen = {
     listener: name,

@@ -124,6 +124,8 @@ async function activateAndVerify(
   entry: ServiceEntry,
 ): Promise<ApplyResult> {
   const { host } = tools
+  // The files are all there is to prove: the service loads them when it starts.
+  if (host.isOffline) return commit(tools, journal, undefined)
   let current = journal
   let verdict: Verdict
   try {
@@ -149,7 +151,7 @@ async function activateAndVerify(
     return restore(tools, current, entry, reasonOf(error))
   }
   if (verdict.kind === 'disproven') return restore(tools, current, entry, verdict.reason)
-  return commit(tools, current, verdict.unit)
+  return commit(tools, current, verdict.unit.invocationId)
 }
 
 function startsAnew(verb: Verb): boolean {
@@ -182,14 +184,16 @@ async function activate(
   await host.services.activate(unitName, verb === 'start' ? 'restart' : verb)
 }
 
-async function commit(tools: Transaction, journal: Journal, unit: UnitState): Promise<ApplyResult> {
+async function commit(
+  tools: Transaction,
+  journal: Journal,
+  invocationId: string | undefined,
+): Promise<ApplyResult> {
   tools.onStep?.('s11 commit')
   const entry: ServiceEntry = {
     staleInvocations: [],
     convergedTo: journal.contentDigest,
-    ...(unit.invocationId === undefined
-      ? {}
-      : { loaded: { invocationId: unit.invocationId, inputs: journal.inputs } }),
+    ...(invocationId === undefined ? {} : { loaded: { invocationId, inputs: journal.inputs } }),
   }
   return { kind: 'changed', entry, activations: journal.restartsMade }
 }
@@ -208,7 +212,7 @@ async function restore(
     tools.onStep?.('r1 switch back')
     await switchBack(host, journal)
     const unit = await host.services.show(journal.unit)
-    const verb = verbBack(journal, unit)
+    const verb = host.isOffline ? 'none' : verbBack(journal, unit)
     if (verb !== 'none') {
       tools.onStep?.('r2 activate')
       current = await note(tools, current, { restartsMade: current.restartsMade + 1 })
@@ -285,7 +289,7 @@ async function proveRestored(
   before: UnitState | undefined,
 ): Promise<Verdict> {
   // A service that was down before the switch cannot be asked to be up after it.
-  if (!journal.wasActive) {
+  if (!journal.wasActive || tools.host.isOffline) {
     const unit = await tools.host.services.show(journal.unit)
     if (unit !== undefined) return { kind: 'proven', unit }
   }

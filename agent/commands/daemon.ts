@@ -38,6 +38,8 @@ const HEARTBEAT_MS = 20_000
 
 export async function runCommand(context: DaemonContext): Promise<number> {
   const { host, stateDirectory, log, config, signal } = context
+  if (host.isOffline)
+    throw new OperationalError('usage', 'run --root needs --systemctl: nothing runs in an image')
   await prepareState(host, stateDirectory)
   const identity = await loadIdentity(host.files, stateDirectory)
   if (identity === undefined) {

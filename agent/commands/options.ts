@@ -77,12 +77,15 @@ Commands
   plan                      what would be changed; exit code 2 when there is something
   apply                     converge now
   renew SERVICE             a new key and certificate for a service now, through the running agent
-  verify                    handshake with every listener and judge what it serves
+  verify                    handshake with every listener and judge what it serves; in an image,
+                            judge the files
   schema                    JSON Schema of the file for --desired
 
 Options
   --desired FILE            a desired state of this node as a file (YAML or JSON): no controller needed
-  --root DIR                the node's files are under DIR
+  --root DIR                the node's files are under DIR; with --desired and without --systemctl
+                            DIR is an image: nothing in it is started or asked, its services load
+                            their files when it boots; needs root, to run their checkers inside
   --systemctl PATH          use this program in place of systemctl; with --root, services are taken to
                             run outside of DIR, so paths in their configuration are written with DIR
   --state-dir DIR           default /var/lib/tlsfleet/agent

@@ -9,6 +9,8 @@ import { runProgram } from './run-program.ts'
 export interface AccountsOptions {
   /** Accounts of the tree below it come first, then this machine's own: services of a sandbox run here. */
   readonly root?: string | undefined
+  /** Those of the tree are all there are: its services never run on this machine. */
+  readonly isOffline?: boolean
   /** Of the C library; undefined: the files are all there is. */
   readonly getent?: string | undefined
 }
@@ -29,10 +31,16 @@ const NAME = 0
 const ID = 2
 const PRIMARY_GROUP = 3
 
-export function createAccounts({ root, getent }: AccountsOptions = {}): AccountDatabase {
-  const roots = root === undefined || root === '/' ? ['/'] : [root, '/']
-  const passwd = createDatabase('passwd', roots, getent)
-  const group = createDatabase('group', roots, getent)
+export function createAccounts({
+  root,
+  isOffline = false,
+  getent,
+}: AccountsOptions = {}): AccountDatabase {
+  const own = root === undefined || root === '/' ? [] : [root]
+  const roots = isOffline ? own : [...own, '/']
+  const names = isOffline ? undefined : getent
+  const passwd = createDatabase('passwd', roots, names)
+  const group = createDatabase('group', roots, names)
 
   return {
     async user(name) {

@@ -53,13 +53,21 @@ export function createCommands(options: CommandsOptions): Commands {
 
   /** Undefined: as ourselves, because it is the same user or because we cannot become another. */
   async function idsOf(unit: UnitState) {
-    if (process.geteuid?.() !== 0 || unit.user === '' || unit.user === 'root') return undefined
-    const user = await options.accounts.user(unit.user)
-    if (user === undefined)
-      throw new OperationalError('command-failed-to-start', `no such user: ${unit.user}`, {
-        details: { unit: unit.unit, user: unit.user },
-      })
-    const gid = unit.group === '' ? undefined : await options.accounts.group(unit.group)
-    return { uid: user.uid, gid: gid ?? user.gid }
+    return process.geteuid?.() === 0 ? serviceIds(unit, options.accounts) : undefined
   }
+}
+
+/** Undefined: root. */
+export async function serviceIds(
+  unit: UnitState,
+  accounts: Pick<Accounts, 'user' | 'group'>,
+): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
+  if (unit.user === '' || unit.user === 'root') return undefined
+  const user = await accounts.user(unit.user)
+  if (user === undefined)
+    throw new OperationalError('command-failed-to-start', `no such user: ${unit.user}`, {
+      details: { unit: unit.unit, user: unit.user },
+    })
+  const gid = unit.group === '' ? undefined : await accounts.group(unit.group)
+  return { uid: user.uid, gid: gid ?? user.gid }
 }

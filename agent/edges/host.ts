@@ -8,11 +8,13 @@ import type { Host } from '../host.ts'
 import { createAccounts } from './accounts.ts'
 import { createCommands } from './commands.ts'
 import { createFiles } from './files.ts'
+import { createImageCommands } from './image-commands.ts'
 import { createNetwork } from './network.ts'
+import { createOfflineServices } from './offline-services.ts'
 import { createServices } from './systemd.ts'
 
 export interface HostOptions {
-  /** The node's files are below it. */
+  /** The node's files are below it; without `systemctl` an image, in which nothing runs. */
   readonly root?: string | undefined
   /** A stand-in for systemctl; the services then run outside of the root, on this machine. */
   readonly systemctl?: string | undefined
@@ -31,6 +33,7 @@ export function createHost({
   scope,
   clock = systemClock,
 }: HostOptions = {}): Host {
+  if (root !== undefined && root !== '/' && systemctl === undefined) return imageHost(root, clock)
   const isSandbox = root !== undefined && systemctl !== undefined
   const isReal = root === undefined && systemctl === undefined
   const accounts = createAccounts({ root, getent: present(GETENT) })
@@ -55,6 +58,23 @@ export function createHost({
     clock,
     random: randomBytes,
     servicePath: path => (isSandbox ? join(root, path) : path),
+    isOffline: false,
+  }
+}
+
+function imageHost(root: string, clock: Clock): Host {
+  const files = createFiles({ root })
+  const accounts = createAccounts({ root, isOffline: true })
+  return {
+    files,
+    services: createOfflineServices({ files }),
+    commands: createImageCommands({ root, files, accounts }),
+    network: createNetwork(),
+    accounts,
+    clock,
+    random: randomBytes,
+    servicePath: path => path,
+    isOffline: true,
   }
 }
 

@@ -22,11 +22,15 @@ export function getOnce(socket: Duplex, path: string, host: string): Promise<Htt
   assert(/^[\x21-\x7e]+$/.test(host), 'the host of a probe holds no blanks or control characters')
   return new Promise((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0)
+    let isSettled = false
     const settle = (ended: boolean) => {
+      if (isSettled) return
       const outcome = parseAnswer(received, ended)
+      isSettled = outcome !== undefined
       if (outcome !== undefined) resolve(outcome)
     }
     socket.on('data', (chunk: Buffer) => {
+      if (isSettled) return
       received = Buffer.concat([received, chunk])
       settle(received.length > HEAD_BYTES_MAX + BODY_BYTES_MAX)
     })

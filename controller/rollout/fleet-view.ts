@@ -39,6 +39,10 @@ function viewNode(
 ): NodeView {
   const { node, highestGeneration, desired, report } = member
   const heardAtMs = Math.max(member.seenAtMs ?? 0, report?.receivedAtMs ?? 0)
+  if (desired !== undefined && report?.refusedGeneration === desired.generation) {
+    const seen = { node, online, highestGeneration, observedGeneration: desired.generation }
+    return { ...seen, observedContent: undefined, silentMs: 0, ...refusedBy(report) }
+  }
   const isCurrent = desired !== undefined && report?.observedGeneration === desired.generation
   const isSame = isCurrent && (report.observedDigest ?? desired.digest) === desired.digest
   return {
@@ -50,6 +54,11 @@ function viewNode(
     silentMs: online ? 0 : Math.max(0, nowMs - heardAtMs),
     ...(isCurrent && !isSame ? CONTRADICTION : judgeReport(report, plan)),
   }
+}
+
+// The agent took a look at the document and will have nothing to do with it: nothing was touched.
+function refusedBy({ problem }: ReportExcerpt): Judgement {
+  return { outcome: 'unsupported', reason: problem, inactive: false, broken: false }
 }
 
 type Judgement = Pick<NodeView, 'outcome' | 'reason' | 'inactive' | 'broken'>

@@ -73,6 +73,7 @@ export interface Nodes {
   get(name: string): Promise<NodeRecord | undefined>
   /** By name, ascending, starting after `after`. */
   list(page: { readonly after?: string; readonly limit: number }): Promise<readonly NodeRecord[]>
+  /** Reports of the newly enrolled agent count from the beginning. */
   setEnrolled(name: string, atMs: number): Promise<void>
   setSeen(names: readonly string[], atMs: number): Promise<void>
   /** Removes the node with its tokens, desired state, report and leaves; its identities go to the denylist. False: no such node. */
@@ -211,7 +212,10 @@ export interface RolloutMember {
   readonly report: ReportExcerpt | undefined
 }
 
-export type ReportExcerpt = Pick<Report, 'observedGeneration' | 'observedDigest' | 'problem'> & {
+export type ReportExcerpt = Pick<
+  Report,
+  'observedGeneration' | 'observedDigest' | 'refusedGeneration' | 'problem'
+> & {
   readonly receivedAtMs: number
   readonly services: readonly Pick<
     ServiceReport,

@@ -85,6 +85,8 @@ export const Report = z.object({
   observedDigest: z.optional(Digest),
   mode: z.optional(Mode),
   services: z.array(ServiceReport).check(z.maxLength(32)),
+  /** The newest document was refused, as `problem` says; the one before it stays in force. */
+  refusedGeneration: z.optional(Generation),
   /** A problem of the agent itself, for example a refused desired state. */
   problem: z.optional(Reason),
   facts: z.record(z.string().check(z.maxLength(64)), Text),

@@ -98,6 +98,7 @@ export function createFakeController(nowMs: () => number): FakeController {
       controller.questions.push(generation)
       for (;;) {
         await arrive()
+        if (signal.aborted) throw unreachable()
         const asked = preview
         preview = undefined
         if (isNewer(document, generation) || asked !== undefined) {
@@ -111,7 +112,6 @@ export function createFakeController(nowMs: () => number): FakeController {
           parked.add(resolve)
           signal.addEventListener('abort', () => resolve(), { once: true })
         })
-        if (signal.aborted) throw unreachable()
       }
     },
     async report(report) {
@@ -180,8 +180,8 @@ export function createIdentity(nowMs: number, lifetimeMs = 30 * DAY_MS): Identit
   const certificateChain = buildSelfSigned({
     subject: { commonName: 'n1' },
     serial: serialNumber(randomBytes),
-    notBeforeMs: nowMs,
-    notAfterMs: nowMs + lifetimeMs,
+    notBeforeMs: wholeSeconds(nowMs),
+    notAfterMs: wholeSeconds(nowMs + lifetimeMs),
     profile: { kind: 'server', names: NAMES, clientAuth: true },
     key: privateKey,
   })
@@ -208,8 +208,8 @@ export function createMemoryCa(nowMs: number): MemoryCa {
   const certificatePem = buildSelfSigned({
     subject: { commonName: 'memory root' },
     serial: serialNumber(randomBytes),
-    notBeforeMs: nowMs - DAY_MS,
-    notAfterMs: nowMs + 3650 * DAY_MS,
+    notBeforeMs: wholeSeconds(nowMs - DAY_MS),
+    notAfterMs: wholeSeconds(nowMs + 3650 * DAY_MS),
     profile: { kind: 'root' },
     key: privateKey,
   })
@@ -220,11 +220,16 @@ export function createMemoryCa(nowMs: number): MemoryCa {
       buildCertificate({
         subject: { commonName: 'n1' },
         serial: serialNumber(randomBytes),
-        notBeforeMs: atMs - 60_000,
-        notAfterMs: atMs + lifetimeMs,
+        notBeforeMs: wholeSeconds(atMs - 60_000),
+        notAfterMs: wholeSeconds(atMs + lifetimeMs),
         profile: { kind: 'server', names: NAMES, clientAuth: false },
         subjectPublicKey: createPublicKey(publicKeyPem),
         issuer: { certificatePem, key: createPrivateKey(keyPem) },
       }),
   }
+}
+
+// As certificates have them.
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000
 }

@@ -46,6 +46,8 @@ export function nodesTable(db: Kysely<Schema>): Nodes {
       return rows.map(toNode)
     },
     async setEnrolled(name, atMs) {
+      // A rebuilt node counts its reports from the beginning.
+      await db.updateTable('reports').set({ sequence: 0 }).where('node', '=', name).execute()
       const { numUpdatedRows } = await db
         .updateTable('nodes')
         .set({ enrolled_at_ms: atMs })

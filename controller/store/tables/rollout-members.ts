@@ -14,6 +14,7 @@ const parseExcerpt = parser(
   z.object({
     observedGeneration: Report.shape.observedGeneration,
     observedDigest: Report.shape.observedDigest,
+    refusedGeneration: Report.shape.refusedGeneration,
     problem: Report.shape.problem,
     services: z.array(
       z.object({

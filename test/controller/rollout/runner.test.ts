@@ -356,6 +356,7 @@ await t.test('a rollout that cannot move does not stop another', async t => {
 // The process dies at the commit of its n-th append: nothing after it happens, and what it was about
 // to store is there or not. Another runner goes on with the same store.
 await t.test('a controller that is killed at any event is carried on by the next', async t => {
+  t.setTimeout(120_000)
   const scenarios: readonly (readonly [string, Record<string, Behaviour>])[] = [
     ['succeeded done done done', {}],
     ['failed done reverted staged', { b: 'restoring' }],
