@@ -17,7 +17,6 @@ import { proveServiceKey } from './identity.ts'
 import { createInbox } from './inbox.ts'
 import type { LocalIssuers, SignInternal } from './issuers.ts'
 import { createKeeper } from './keeper.ts'
-import { withoutHeld } from './ledger.ts'
 import { createReporter, pollDesired } from './poll.ts'
 import { type Reconciler, createReconciler } from './reconcile.ts'
 import type { Identity, Remote } from './remote.ts'
@@ -82,7 +81,8 @@ export async function runAgent(
 ): Promise<void> {
   const { host, log, wake, stateDirectory, issuers, onStep } = options
   const step = onStep === undefined ? {} : { onStep }
-  const reconciler = await createReconciler({ host, stateDirectory, issuers, log, ...step })
+  const beating = beatingHost(options)
+  const reconciler = await createReconciler({ ...step, host: beating, stateDirectory, issuers, log })
   const session = createSession(options)
   const inbox = createInbox(wake)
   const keeper = await createKeeper(options, reconciler)
@@ -108,7 +108,7 @@ export async function runAgent(
         services,
       }
     },
-    plan: () => reconciler.plan(keeper.accepted()?.latest.content.services ?? []),
+    plan: () => planAll(options, reconciler, keeper.accepted()?.latest.content.services ?? []),
     apply: () => inbox.wish([]),
     renew: names => inbox.wish(names),
   })
@@ -125,37 +125,45 @@ export async function runAgent(
   // A bug in one of them must end the agent, or it would look alive and hear nothing.
   const stop = AbortSignal.any([signal, abortedBy(background)])
 
-  options.heartbeat()
-  await keeper.resume()
-  options.onReady()
-  let failures = 0
-  let reason = 'start'
-  while (!stop.aborted) {
+  try {
     options.heartbeat()
-    await keeper.take(inbox.takeDocument(), session.identity().node)
-    await answerPreview(inbox.takePreview(), reconciler, session.remote(), log, signal)
-    services = await passAll(
-      options,
-      reconciler,
-      session,
-      keeper.accepted(),
-      inbox.takeRenewals(),
-      signal,
-    )
-    lastPassAtMs = host.clock.now()
-    log.debug({ reason, outcomes: services.map(one => `${one.service} ${one.outcome}`) }, 'pass')
-    inbox.fulfil(services)
-    await reports.tell(keeper, services, inbox.controllerNowMs())
-    options.watch(reconciler.watched())
-    await session.renewIfDue(signal)
-    options.onIdle()
-    failures = services.some(isWorthRetrying) ? failures + 1 : 0
-    reason = await waitForWork(options, nextLookInMs(options, services, failures), stop)
-    if (reason === 'operator') await reconciler.updateLedger(withoutHeld)
+    await keeper.resume()
+    options.onReady()
+    let failures = 0
+    let reason = 'start'
+    while (!stop.aborted) {
+      options.heartbeat()
+      const wishes = inbox.takeWishes()
+      await keeper.take(inbox.takeDocument(), session.identity().node)
+      if (wishes.any) await keeper.liftHeld()
+      await answerPreview(inbox.takePreview(), options, reconciler, session.remote(), signal)
+      services = await passAll(options, reconciler, session, keeper.accepted(), wishes.renew, signal)
+      lastPassAtMs = host.clock.now()
+      log.debug({ reason, outcomes: services.map(one => `${one.service} ${one.outcome}`) }, 'pass')
+      wishes.fulfil(services)
+      await reports.tell(keeper, services, inbox.controllerNowMs())
+      options.watch(reconciler.watched())
+      await session.renewIfDue(signal)
+      options.onIdle()
+      failures = services.some(isWorthRetrying) || keeper.hasUnstored() ? failures + 1 : 0
+      reason = await waitForWork(options, nextLookInMs(options, services, failures), stop)
+    }
+  } finally {
+    // Whatever ended the loop: a poll that went on alone would make a dead agent look alive.
+    side.abort()
+    session.remote().close()
+    await background
   }
-  side.abort()
-  session.remote().close()
-  await background
+}
+
+// A verification may take minutes: each of its waits is a sign of life of the loop. The poll and the
+// reporter wait by the plain clock, or they would speak for a loop that hangs.
+function beatingHost({ host, heartbeat }: AgentOptions): Host {
+  const sleep: Host['clock']['sleep'] = async (delayMs, signal) => {
+    await host.clock.sleep(delayMs, signal)
+    heartbeat()
+  }
+  return { ...host, clock: { ...host.clock, sleep } }
 }
 
 function abortedBy(work: Promise<unknown>): AbortSignal {
@@ -169,17 +177,18 @@ function abortedBy(work: Promise<unknown>): AbortSignal {
 
 async function answerPreview(
   asked: PreviewRequest | undefined,
+  options: AgentOptions,
   reconciler: Reconciler,
   remote: Remote,
-  log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   if (asked === undefined) return
-  const services = await reconciler.plan(asked.content.services)
+  const services = await planAll(options, reconciler, asked.content.services)
   try {
     await remote.preview({ previewId: asked.previewId, services: [...services] }, signal)
   } catch (error) {
     if (!(error instanceof OperationalError)) throw error
+    const { log } = options
     log.warn({ code: error.code, error: describeError(error) }, 'preview could not be delivered')
   }
 }
@@ -194,11 +203,10 @@ async function passAll(
 ): Promise<readonly ServiceReport[]> {
   if (accepted === undefined) return []
   const { latest, enforced } = accepted
-  const pass = (document: DesiredState) => {
-    const { services } = document.content
-    const isAllowed = (tls: ServiceTls) => options.allow.services.includes(tls.service)
+  const pass = async (document: DesiredState) => {
+    const { allowed, refused } = sorted(options, document.content.services)
     const input = {
-      services: services.filter(isAllowed),
+      services: allowed,
       mode: document.mode,
       claim: createClaim(document, session.remote(), options.allow, signal),
       signInternal: signer(session, document, signal),
@@ -206,12 +214,29 @@ async function passAll(
       renew: document.mode === 'enforce' ? renew : [],
       signal,
     }
-    const refused = services.filter(tls => !isAllowed(tls)).map(notAllowed)
-    return reconciler.pass(input).then(reports => [...reports, ...refused])
+    return [...(await reconciler.pass(input)), ...refused]
   }
   // While a new content is prepared, the one in force is kept up.
   if (latest.mode === 'stage' && enforced !== undefined) await pass({ ...enforced, permit: false })
   return pass(latest)
+}
+
+// A plan must not promise what a pass would not do.
+async function planAll(
+  options: AgentOptions,
+  reconciler: Reconciler,
+  services: readonly ServiceTls[],
+): Promise<readonly ServiceReport[]> {
+  const { allowed, refused } = sorted(options, services)
+  return [...(await reconciler.plan(allowed)), ...refused]
+}
+
+function sorted({ allow }: AgentOptions, services: readonly ServiceTls[]) {
+  const isAllowed = (tls: ServiceTls) => allow.services.includes(tls.service)
+  return {
+    allowed: services.filter(isAllowed),
+    refused: services.filter(tls => !isAllowed(tls)).map(notAllowed),
+  }
 }
 
 function notAllowed({ service }: ServiceTls): ServiceReport {

@@ -19,7 +19,7 @@
 //     localCa: { certificate: /path/ca.pem, privateKey: /path/ca.key }
 
 import * as z from 'zod/mini'
-import { OperationalError } from '../shared/errors.ts'
+import { OperationalError, describeError } from '../shared/errors.ts'
 import { parseDuration } from '../shared/duration.ts'
 import { Names, Pem, parser } from '../shared/contract/schema.ts'
 import {
@@ -123,13 +123,17 @@ async function parseText(text: string, name: string): Promise<unknown> {
   const { parseDocument: parseYaml } = await import('yaml')
   const document = parseYaml(text)
   const problem = document.errors[0]
-  if (problem === undefined) return document.toJS()
-  const place = problem.linePos?.[0]
+  const place = problem?.linePos?.[0]
   const at = place === undefined ? name : `${name}:${place.line}:${place.col}`
-  throw new OperationalError(
-    'desired-file-invalid',
-    `could not parse ${at}: ${problem.message.split('\n')[0]}`,
-  )
+  const failed = (message: string) =>
+    new OperationalError('desired-file-invalid', `could not parse ${at}: ${message.split('\n')[0]}`)
+  if (problem !== undefined) throw failed(problem.message)
+  try {
+    return document.toJS()
+  } catch (error) {
+    // Aliases: of nothing, or so many that they would fill the memory.
+    throw failed(describeError(error))
+  }
 }
 
 function serviceOf(entry: ServiceEntry): ServiceTls {

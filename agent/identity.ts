@@ -92,7 +92,12 @@ export function proveServiceKey(node: string, service: string, keys: KeyPair): s
 
 /** Does a chain that came back belong to the key that it was asked for? */
 export function isForKey(chainPem: string, keys: KeyPair): boolean {
-  return new X509Certificate(chainPem).publicKey.equals(createPublicKey(keys.publicKeyPem))
+  try {
+    return new X509Certificate(chainPem).publicKey.equals(createPublicKey(keys.publicKeyPem))
+  } catch {
+    // Not even a certificate.
+    return false
+  }
 }
 
 function parseJson(text: string): unknown {

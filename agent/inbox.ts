@@ -13,12 +13,17 @@ export interface Inbox {
   generation(accepted: number | undefined): number | undefined
   takeDocument(): unknown
   takePreview(): PreviewRequest | undefined
-  takeRenewals(): readonly ServiceName[]
+  takeWishes(): Wishes
   /** The controller's clock as of its last answer. */
   controllerNowMs(): number | undefined
-  /** Wants a pass, with a renewal of these services; resolves with its reports. */
+  /** Wants a pass, with a renewal of these services; resolves with the reports of one that began later. */
   wish(renew: readonly ServiceName[]): Promise<readonly ServiceReport[]>
-  /** Answers the wishes that were there before the pass. */
+}
+
+/** What operators want of one pass. */
+export interface Wishes {
+  readonly any: boolean
+  readonly renew: readonly ServiceName[]
   fulfil(reports: readonly ServiceReport[]): void
 }
 
@@ -52,10 +57,19 @@ export function createInbox(wake: Wake): Inbox {
       preview = undefined
       return taken
     },
-    takeRenewals() {
-      const taken = renewals
+    // Taken before the pass: a wish that comes while it runs is one for the next.
+    takeWishes() {
+      const taken = wishes
+      const renew = renewals
+      wishes = []
       renewals = []
-      return taken
+      return {
+        any: taken.length > 0,
+        renew,
+        fulfil(reports) {
+          for (const resolve of taken) resolve(reports)
+        },
+      }
     },
     controllerNowMs: () => nowMs,
     wish(renew) {
@@ -64,11 +78,6 @@ export function createInbox(wake: Wake): Inbox {
         wishes.push(resolve)
         wake('operator')
       })
-    },
-    fulfil(reports) {
-      const waiting = wishes
-      wishes = []
-      for (const resolve of waiting) resolve(reports)
     },
   }
 }

@@ -2,6 +2,7 @@
 // done with it.
 
 import type { Reason } from '../shared/contract/schema.ts'
+import { OperationalError, describeError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
 import { type Accepted, acceptDesired, acceptedFile } from './desired.ts'
 import type { Host } from './host.ts'
@@ -17,8 +18,15 @@ export interface Keeper {
   refusedGeneration(): number | undefined
   /** Finishes what a crash left, by the documents in force. */
   resume(): Promise<void>
-  /** A document as it came over the wire; undefined: none came. */
+  /**
+   * A document as it came over the wire; undefined: none came. One that could not be stored does not
+   * count, and is tried again with the next call.
+   */
   take(received: unknown, node: string): Promise<void>
+  /** Is there a document that could not be stored? */
+  hasUnstored(): boolean
+  /** An operator asks: what failed before may be tried again. */
+  liftHeld(): Promise<void>
 }
 
 export async function createKeeper(
@@ -33,43 +41,72 @@ export async function createKeeper(
   const read = await store.read()
   let accepted = read.value
   let problem: Reason | undefined = read.damage
+  // Of the agent's own storage: over with the next write that succeeds.
+  let trouble: Reason | undefined
   let refusedGeneration: number | undefined
+  let unstored: unknown
+  let isResumed = false
+
+  async function judge(received: unknown, node: string): Promise<void> {
+    const { generation, digest } = reconciler.ledger()
+    const highest = { generation, digest }
+    const result = acceptDesired({ received, node, current: accepted, highest })
+    if (result.kind === 'known') return
+    if (result.kind === 'refused') {
+      problem = result.reason
+      refusedGeneration = generationOf(received)
+      log.warn({ reason: result.reason }, 'desired state refused')
+      return
+    }
+    const { latest } = result.accepted
+    log.info({ generation: latest.generation, mode: latest.mode }, 'desired state accepted')
+    // The generation is stored before anything is done with it; a new one lifts what was held back.
+    await reconciler.updateLedger(old => ({
+      ...withoutHeld(old),
+      generation: latest.generation,
+      digest: latest.digest,
+    }))
+    await store.write(result.accepted)
+    accepted = result.accepted
+    problem = undefined
+    refusedGeneration = undefined
+  }
+
+  // A full disk under the agent's own state must end neither the loop nor what it keeps up.
+  async function survive(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work()
+      trouble = undefined
+      return true
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error
+      trouble = { code: error.code, message: describeError(error) }
+      log.warn({ reason: trouble }, 'state could not be kept')
+      return false
+    }
+  }
+
+  async function resume(): Promise<void> {
+    const inForce = accepted?.enforced ?? accepted?.latest
+    // What became of it, the passes tell from now on; a journal that was damaged is not missed.
+    const reason = await reconciler.resume(inForce?.content.services ?? [])
+    if (reason !== undefined) log.warn({ reason }, 'an interrupted change was not completed')
+  }
+
   return {
     accepted: () => accepted,
-    problem: () => problem,
+    problem: () => problem ?? trouble,
     refusedGeneration: () => refusedGeneration,
     async resume() {
-      const inForce = accepted?.enforced ?? accepted?.latest
-      problem = (await reconciler.resume(inForce?.content.services ?? [])) ?? problem
+      isResumed = await survive(resume)
     },
     async take(received, node) {
-      if (received === undefined) return
-      const { generation, digest } = reconciler.ledger()
-      const result = acceptDesired({
-        received,
-        node,
-        current: accepted,
-        highest: { generation, digest },
-      })
-      if (result.kind === 'known') return
-      if (result.kind === 'refused') {
-        problem = result.reason
-        refusedGeneration = generationOf(received)
-        log.warn({ reason: result.reason }, 'desired state refused')
-        return
-      }
-      const { latest } = result.accepted
-      log.info({ generation: latest.generation, mode: latest.mode }, 'desired state accepted')
-      // The generation is stored before anything is done with it; a new one lifts what was held back.
-      await reconciler.updateLedger(old => ({
-        ...withoutHeld(old),
-        generation: latest.generation,
-        digest: latest.digest,
-      }))
-      await store.write(result.accepted)
-      accepted = result.accepted
-      problem = undefined
-      refusedGeneration = undefined
+      if (!isResumed) isResumed = await survive(resume)
+      unstored = received ?? unstored
+      if (unstored === undefined) return
+      if (await survive(() => judge(unstored, node))) unstored = undefined
     },
+    hasUnstored: () => unstored !== undefined,
+    liftHeld: async () => void (await survive(() => reconciler.updateLedger(withoutHeld))),
   }
 }

@@ -152,19 +152,18 @@ function planObserved(
   const served = servedSummary(facts, material)
   const isStopped = unit.activeState === 'inactive' || unit.activeState === 'deactivating'
   const isInactive = isStopped && !facts.isOffline
-  const unasked = facts.isOffline ? LOADED_AT_START : isInactive ? NOTHING_OWED : undefined
-  const owed =
-    unasked ??
-    owedFor({
-      compiled,
-      release,
-      entry,
-      unit,
-      facts,
-      willChange,
-      served,
-      repairs: permissions.length > 0,
-    })
+  const owed = isInactive
+    ? NOTHING_OWED
+    : owedFor({
+        compiled,
+        release,
+        entry,
+        unit,
+        facts,
+        willChange,
+        served,
+        repairs: permissions.length > 0,
+      })
   const changes = [
     ...materialChanges(compiled, material),
     ...files.list.map(file => file.summary),
@@ -254,6 +253,7 @@ function owedFor({
   served,
   repairs,
 }: OwedFor): Owed {
+  if (facts.isOffline) return LOADED_AT_START
   const owed = owedActivation({
     loads: compiled.loads,
     release,

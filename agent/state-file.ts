@@ -4,6 +4,7 @@
 
 import { digestOf, type Json } from '../shared/digest.ts'
 import type { Reason } from '../shared/contract/schema.ts'
+import { OperationalError } from '../shared/errors.ts'
 import type { Files } from './host.ts'
 
 export interface StateFile<T> {
@@ -23,12 +24,13 @@ export function stateFile<T extends object>(
   const temporary = `${path.slice(0, slash + 1)}.tlsfleet-${path.slice(slash + 1)}`
   return {
     async read() {
-      const bytes = await files.read(path)
+      const bytes = await files.read(path).catch(orNoFile)
       if (bytes === undefined) return { value: undefined, damage: undefined }
       try {
         return { value: parse(checked(Buffer.from(bytes).toString('utf8'))), damage: undefined }
       } catch (error) {
-        await files.rename(path, `${path}.damaged`)
+        // On a disk that takes no change it stays where it is, and is looked at again another time.
+        await files.rename(path, `${path}.damaged`).catch(ignoreRefusal)
         const why = error instanceof Error ? error.message : String(error)
         return {
           value: undefined,
@@ -54,6 +56,16 @@ export function stateFile<T extends object>(
       await files.remove(path)
     },
   }
+}
+
+// Something else in its place, a directory say, is damage; a file that cannot be read may be all right.
+function orNoFile(error: unknown): Uint8Array {
+  if (error instanceof OperationalError && error.code === 'not-a-file') return new Uint8Array()
+  throw error
+}
+
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof OperationalError)) throw error
 }
 
 /** The agent's own files belong to the user it runs as. */

@@ -59,7 +59,7 @@ export async function runCommand(context: DaemonContext): Promise<number> {
   try {
     await runAgent(
       {
-        host: { ...host, clock: { ...host.clock, sleep: beatingSleep(host, heartbeat) } },
+        host,
         stateDirectory,
         issuers: config.issuers,
         allow: config.allow,
@@ -126,14 +126,6 @@ function pacemaker(
     if (nowMs - lastMs < intervalMs / 2) return
     lastMs = nowMs
     ping().catch(error => context.log.warn({ err: error }, 'systemd-notify failed'))
-  }
-}
-
-// A verification may take minutes: each of its waits is a sign of life of the same loop.
-function beatingSleep(host: Host, heartbeat: () => void): Host['clock']['sleep'] {
-  return async (delayMs, signal) => {
-    await host.clock.sleep(delayMs, signal)
-    heartbeat()
   }
 }
 

@@ -85,11 +85,11 @@ function unitWords(value: string): readonly UnitWord[] | undefined {
   return words
 }
 
-const PART = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\\.|[^\s"'\\]/gs
+const PART = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[^\s"'\\]|\\.)+/gs
 const WORD = new RegExp(`(?:${PART.source})+|["']`, 'gs')
 
 function textOfPart(part: string): string {
-  const isQuoted = part.length > 1 && (part.startsWith('"') || part.startsWith("'"))
+  const isQuoted = part.startsWith('"') || part.startsWith("'")
   return (isQuoted ? part.slice(1, -1) : part).replaceAll(ESCAPE, textOfEscape)
 }
 

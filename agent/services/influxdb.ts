@@ -35,7 +35,7 @@ import {
   type MaterialIntent,
   type Seen,
 } from './service.ts'
-import { versionIn, type Version } from './version.ts'
+import { noVersion, versionIn, type Version } from './version.ts'
 
 export const influxdb: Driver<'influxdb'> = {
   service: 'influxdb',
@@ -80,8 +80,7 @@ function compile(tls: Intent, seen: Seen, context: DriverContext): Compilation {
     return unsupported(
       refusal('program-unknown', `unit ${seen.unit.unit} does not start influxd itself`),
     )
-  if (version === undefined)
-    return unsupported(refusal('version-unknown', `${program} version told no version`))
+  if (version === undefined) return unsupported(noVersion(versionInput(program), seen))
   if (version.major !== 1)
     return unsupported(
       refusal(

@@ -37,7 +37,7 @@ import {
   type Validator,
 } from './service.ts'
 import { hasTrustFile } from './trust.ts'
-import { isAtLeast, versionIn, type Version } from './version.ts'
+import { isAtLeast, noVersion, versionIn, type Version } from './version.ts'
 
 export const prometheus: Driver<'prometheus'> = {
   service: 'prometheus',
@@ -117,8 +117,7 @@ function partsFor(
 ): Parts | Refusal {
   if (program === undefined)
     return refusal('program-unknown', `unit ${seen.unit.unit} does not start prometheus itself`)
-  if (version === undefined)
-    return refusal('version-unknown', `${program} --version told no version`)
+  if (version === undefined) return noVersion(versionInput(program), seen)
   if (!isAtLeast(version, WEB_CONFIG_SINCE))
     return refusal(
       'version-unsupported',

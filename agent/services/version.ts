@@ -1,7 +1,8 @@
 // Versions as products print them: `1.6.7~rc0`, `2.42.0+ds`, `1.12.3-c1.12.3`. What follows the
 // three numbers is for people; decisions compare the numbers.
 
-import type { SeenCommand } from './service.ts'
+import { refusal, type Refusal } from './reasons.ts'
+import type { Seen, SeenCommand } from './service.ts'
 
 export interface Version {
   readonly major: number
@@ -26,6 +27,13 @@ export function versionIn(command: SeenCommand | undefined, pattern: RegExp): Ve
   // Older command-line libraries print the version to stderr.
   const match = pattern.exec(`${command.stdout}\n${command.stderr}`)
   return match?.[1] === undefined ? undefined : parseVersion(match[1])
+}
+
+/** `argv` told no version, and why, where it could not even be run. */
+export function noVersion({ argv }: { readonly argv: readonly string[] }, seen: Seen): Refusal {
+  const command = seen.command(argv)
+  const why = command?.kind === 'failed' ? `: ${command.reason.message}` : ''
+  return refusal('version-unknown', `${argv.join(' ')} told no version${why}`)
 }
 
 export function isAtLeast(version: Version, minimum: VersionText): boolean {

@@ -272,11 +272,10 @@ await t.test('an operator who asks during a pass gets the answer of a later one'
   await agent.afterPass(() => agent.wake('files'))
   const before = node.served('prometheus')
   let answer: Promise<unknown> | undefined
-  const { show } = node.host.services
   t.intercept(node.host.services, 'peekInvocation', {
     value: async (unit: string) => {
       answer ??= agent.control.renew(['prometheus'])
-      return (await show(unit))?.invocationId
+      return (await node.host.services.show(unit))?.invocationId
     },
   })
 
@@ -384,6 +383,10 @@ await t.test('the heartbeat comes from the loop: a loop that hangs is silent', a
   }
   t.equal(agent.passes(), 1, 'without a pass each')
 
+  const beforePass = agent.heartbeats()
+  await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
+  t.ok(agent.heartbeats() - beforePass >= 5, 'the waits of a verification are signs of life, too')
+
   // From now on the pass hangs, while polls go on and the controller comes and goes.
   let hung = false
   t.intercept(node.host.services, 'show', {
@@ -392,7 +395,7 @@ await t.test('the heartbeat comes from the loop: a loop that hangs is silent', a
       return new Promise(() => undefined)
     },
   })
-  controller.offer(documentOf({ generation: 1, services }))
+  controller.offer(documentOf({ generation: 2, services: await wish({ dns: ['n1', 'more'] }) }))
   await seen('the pass hangs', () => hung)
   const last = agent.heartbeats()
   for (let round = 0; round < 5; round++) {
@@ -500,8 +503,8 @@ await t.test('a damaged desired state is asked for again and never replaced by a
 
   controller.offer(documentOf({ generation: 7, services: [] }))
   const second = await startAgent(node, controller)
-  await second.afterPass(() => second.wake('files'))
-  t.equal(second.control.status().problem?.code, 'desired-outdated')
+  await seen('it is refused', () => second.control.status().problem?.code === 'desired-outdated')
+  t.equal(second.control.status().generation, undefined)
   await second.afterPass(() => controller.offer(documentOf({ generation: 8, services })))
   t.teardown(() => second.kill())
 
@@ -539,6 +542,45 @@ await t.test('an internal certificate is asked for with a proof, and a bad answe
   const [first] = controller.signed
   t.match(first, { service: 'prometheus', generation: 1, publicKey: /PUBLIC KEY/, proof: /./ })
   t.match(node.served('influxdb'), TLS)
+})
+
+for (const where of ['the poll', 'a pass'] as const) {
+  await t.test(`a bug in ${where} ends the agent as a whole, so that it is started anew`, async t => {
+    const node = newNode()
+    const controller = createFakeController(() => node.nowMs())
+    const bug = () => Promise.reject(new TypeError('a bug'))
+    if (where === 'the poll') controller.remote.desired = bug
+    const agent = await startAgent(node, controller)
+    if (where === 'a pass') {
+      t.intercept(node.host.services, 'show', { value: bug })
+      controller.offer(documentOf({ generation: 1, services }))
+    }
+
+    await t.rejects(agent.ended, { message: 'a bug' })
+
+    const asked = controller.questions.length
+    const beats = agent.heartbeats()
+    controller.offer(documentOf({ generation: 2, services }))
+    agent.advance(DAY_MS)
+    for (let turn = 0; turn < 10; turn++) await nextTurn()
+    t.strictSame([controller.questions.length, agent.heartbeats()], [asked, beats])
+  })
+}
+
+await t.test('damaged state files of the agent are no lasting problem', async t => {
+  const node = newNode()
+  await passOnce(node, services)
+  const activations = node.activations.length
+  node.files.put(`${STATE}/journal.json`, 'garbage')
+  node.files.put(`${STATE}/ledger.json`, '{"checksum":"0","body":{}}')
+  const { controller, agent } = await scene(t, {}, node)
+
+  await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
+
+  t.equal(agent.control.status().problem, undefined)
+  t.ok(node.files.text(`${STATE}/journal.json.damaged`))
+  t.ok(node.files.text(`${STATE}/ledger.json.damaged`))
+  t.equal(node.activations.length, activations)
 })
 
 await t.test('the files of what it looks after are watched', async t => {

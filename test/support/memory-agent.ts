@@ -102,11 +102,12 @@ export async function startAgent(
     },
   )
   // Whoever is interested asks `ended`; a test that is not must not die of it.
-  ended.catch(() => undefined)
+  let isOver = false
+  const over = ended.catch(() => undefined).then(() => (isOver = true))
   const passed = async (count: number) => {
-    while (passes < count) {
+    while (passes < count && !isOver) {
       const next = new Promise<void>(resolve => waiting.add(resolve))
-      await Promise.race([next, ended])
+      await Promise.race([next, over])
       waiting.clear()
     }
   }
@@ -180,25 +181,23 @@ function createLoopClock(node: MemoryNode): LoopClock {
 
 /** The connections of a process: when it is gone, nothing comes back any more. */
 function mortal(remote: Remote, life: { readonly isDead: boolean }): Remote {
-  const guard =
-    <A extends readonly unknown[], R>(call: (...given: A) => Promise<R>) =>
-    async (...given: A): Promise<R> => {
+  const alive = async <T>(answer: () => Promise<T>): Promise<T> => {
+    if (life.isDead) return FOREVER
+    try {
+      const result = await answer()
+      return life.isDead ? await FOREVER : result
+    } catch (error) {
       if (life.isDead) return FOREVER
-      try {
-        const result = await call(...given)
-        return life.isDead ? await FOREVER : result
-      } catch (error) {
-        if (life.isDead) return FOREVER
-        throw error
-      }
+      throw error
     }
+  }
   return {
-    desired: guard(remote.desired),
-    report: guard(remote.report),
-    preview: guard(remote.preview),
-    sign: guard(remote.sign),
-    lease: guard(remote.lease),
-    renew: guard(remote.renew),
+    desired: (question, signal) => alive(() => remote.desired(question, signal)),
+    report: (report, signal) => alive(() => remote.report(report, signal)),
+    preview: (answer, signal) => alive(() => remote.preview(answer, signal)),
+    sign: (request, signal) => alive(() => remote.sign(request, signal)),
+    lease: (request, signal) => alive(() => remote.lease(request, signal)),
+    renew: (key, proof, signal) => alive(() => remote.renew(key, proof, signal)),
     close: () => remote.close(),
   }
 }

@@ -2,6 +2,7 @@
 // manager, a network, a clock that only sleeps move. The agent on it can be killed at any change.
 
 import { X509Certificate, createHash, randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
 import { OperationalError } from '../../shared/errors.ts'
 import { pathReasons } from '../../shared/pki/path.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
@@ -154,6 +155,7 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
     },
     random: size => randomBytes(size),
     servicePath: path => path,
+    isOffline: false,
     accounts: {
       user: async name => Object.values(units).find(unit => unit.user === name)?.product.user,
       group: async name => Object.values(units).find(unit => unit.user === name)?.product.user.gid,
@@ -293,8 +295,9 @@ function handshake(units: Record<string, Unit>, target: HandshakeTarget, nowMs: 
   const trust = target.trust.flatMap(splitPemCertificates).map(pem => new X509Certificate(pem))
   const untrusted =
     pathReasons({ leaf, intermediates, trust, purposes: ['server'], nowMs })[0] ??
-    (leaf.checkHost(target.serverName) === undefined &&
-    leaf.checkIP(target.serverName) === undefined
+    ((isIP(target.serverName) === 0
+      ? leaf.checkHost(target.serverName)
+      : leaf.checkIP(target.serverName)) === undefined
       ? { code: 'certificate-name-mismatch', message: `not for ${target.serverName}` }
       : undefined)
   return {

@@ -65,6 +65,7 @@ await t.test('a service sees a path below the root only where it runs outside of
     'clock',
     'commands',
     'files',
+    'isOffline',
     'network',
     'random',
     'servicePath',

@@ -1,0 +1,130 @@
+// Which document counts: newer generations only, one content for each, of this node only.
+
+import t from 'tap'
+import type { DesiredState } from '../../shared/contract/desired-state.ts'
+import { type Acceptance, type Accepted, acceptDesired, acceptedFile } from '../../agent/desired.ts'
+import { documentOf } from '../support/fake-controller.ts'
+import { newNode, STATE, wish } from '../support/memory-fleet.ts'
+
+const services = await wish()
+const others = await wish({ dns: ['other', 'localhost'] })
+
+interface Known {
+  readonly current?: Accepted
+  readonly generation?: number
+  readonly digest?: string
+}
+
+function judge(received: unknown, { current, generation, digest }: Known = {}): Acceptance {
+  return acceptDesired({ received, node: 'n1', current, highest: { generation, digest } })
+}
+
+const codeOf = (result: Acceptance) =>
+  result.kind === 'refused' ? result.reason.code : result.kind
+
+/** What a node knows that has accepted this document. */
+function having(latest: DesiredState, enforced?: DesiredState): Known {
+  return {
+    current: { version: 1, latest, ...(enforced === undefined ? {} : { enforced }) },
+    generation: latest.generation,
+    digest: latest.digest,
+  }
+}
+
+await t.test('the newest generation counts, an older one never', async t => {
+  const five = documentOf({ generation: 5, services })
+
+  t.equal(codeOf(judge(five)), 'accepted', 'the first of all')
+  t.equal(codeOf(judge(five, having(five))), 'known')
+  t.equal(codeOf(judge(documentOf({ generation: 6, services: others }), having(five))), 'accepted')
+  const older = judge(documentOf({ generation: 4, services }), having(five))
+  t.match(older, { kind: 'refused', reason: { code: 'desired-outdated', message: /4.*5/ } })
+})
+
+await t.test('one generation has one content', async t => {
+  const five = documentOf({ generation: 5, services })
+
+  const other = judge(documentOf({ generation: 5, services: others }), having(five))
+  const otherMode = judge(documentOf({ generation: 5, services, mode: 'audit' }), having(five))
+
+  t.equal(codeOf(other), 'desired-conflict')
+  t.equal(codeOf(otherMode), 'desired-conflict')
+})
+
+await t.test('the ledger outlives a lost document', async t => {
+  const five = documentOf({ generation: 5, services })
+  const { generation, digest } = five
+  const lost = { generation, digest }
+
+  t.equal(codeOf(judge(documentOf({ generation: 4, services }), lost)), 'desired-outdated')
+  t.equal(codeOf(judge(documentOf({ generation: 5, services: others }), lost)), 'desired-conflict')
+  t.equal(codeOf(judge(five, lost)), 'accepted', 'the very same one may come back')
+})
+
+await t.test('a document for another node, or that was tampered with, is refused', async t => {
+  const good = documentOf({ generation: 1, services })
+  const { contentDigest } = documentOf({ generation: 1, services: others })
+
+  t.equal(codeOf(judge(documentOf({ generation: 1, services, node: 'n2' }))), 'desired-other-node')
+  for (const [what, bad] of Object.entries({
+    content: { ...good, content: { services: [...others] } },
+    'content and its digest': { ...good, content: { services: [...others] }, contentDigest },
+    mode: { ...good, mode: 'audit' },
+    permit: { ...good, permit: true },
+    generation: { ...good, generation: 9 },
+    digest: { ...good, digest: contentDigest },
+  })) {
+    t.equal(codeOf(judge(bad)), 'desired-damaged', what)
+  }
+})
+
+await t.test('what this version does not know is unsupported, never half understood', async t => {
+  const good = documentOf({ generation: 1, services })
+  const [first] = services
+  const content = (service: object) => ({ ...good, content: { services: [service] } })
+  for (const [what, bad] of Object.entries({
+    'an unknown option': content({ ...first, options: { newThing: true } }),
+    'an unknown service': content({ ...first, service: 'kibana' }),
+    'an unknown field of the document': { ...good, more: 1 },
+    'a service twice': { ...good, content: { services: [first, first] } },
+    'a generation of zero': { ...good, generation: 0 },
+    'a fraction of a generation': { ...good, generation: 1.5 },
+    text: 'document',
+    nothing: null,
+    'a list': [],
+    'a deep nesting': JSON.parse(`${'['.repeat(2000)}${']'.repeat(2000)}`),
+  })) {
+    const result = judge(bad)
+    t.equal(codeOf(result), 'unsupported-desired-state', what)
+    if (result.kind === 'refused') t.ok(result.reason.message.length <= 2000, 'of bounded length')
+  }
+})
+
+await t.test('audit ends enforcement, staging does not', async t => {
+  const five = documentOf({ generation: 5, services })
+  const enforcedAfter = (known: Known, mode: 'audit' | 'stage' | 'enforce') => {
+    const result = judge(documentOf({ generation: 9, services: others, mode }), known)
+    return result.kind === 'accepted' ? result.accepted.enforced?.generation : result.kind
+  }
+  const staging = having(documentOf({ generation: 6, services: others, mode: 'stage' }), five)
+  const auditing = having(documentOf({ generation: 6, services, mode: 'audit' }))
+
+  t.equal(enforcedAfter(having(five, five), 'stage'), 5)
+  t.equal(enforcedAfter(staging, 'stage'), 5, 'also a second one')
+  t.equal(enforcedAfter(staging, 'audit'), undefined)
+  t.equal(enforcedAfter(staging, 'enforce'), 9)
+  t.equal(enforcedAfter(auditing, 'stage'), undefined, 'what ended does not come back by itself')
+  t.equal(enforcedAfter({}, 'stage'), undefined)
+})
+
+await t.test('what was accepted is read again as it was', async t => {
+  const node = newNode()
+  node.files.put(`${STATE}/placeholder`, '')
+  const known = having(documentOf({ generation: 6, services, mode: 'stage' }))
+  const file = acceptedFile(node.files, STATE)
+  if (known.current === undefined) throw new Error('nothing to write')
+
+  await file.write(known.current)
+
+  t.strictSame(await file.read(), { value: known.current, damage: undefined })
+})
