@@ -82,7 +82,13 @@ export async function runAgent(
   const { host, log, wake, stateDirectory, issuers, onStep } = options
   const step = onStep === undefined ? {} : { onStep }
   const beating = beatingHost(options)
-  const reconciler = await createReconciler({ ...step, host: beating, stateDirectory, issuers, log })
+  const reconciler = await createReconciler({
+    ...step,
+    host: beating,
+    stateDirectory,
+    issuers,
+    log,
+  })
   const session = createSession(options)
   const inbox = createInbox(wake)
   const keeper = await createKeeper(options, reconciler)
@@ -137,7 +143,14 @@ export async function runAgent(
       await keeper.take(inbox.takeDocument(), session.identity().node)
       if (wishes.any) await keeper.liftHeld()
       await answerPreview(inbox.takePreview(), options, reconciler, session.remote(), signal)
-      services = await passAll(options, reconciler, session, keeper.accepted(), wishes.renew, signal)
+      services = await passAll(
+        options,
+        reconciler,
+        session,
+        keeper.accepted(),
+        wishes.renew,
+        signal,
+      )
       lastPassAtMs = host.clock.now()
       log.debug({ reason, outcomes: services.map(one => `${one.service} ${one.outcome}`) }, 'pass')
       wishes.fulfil(services)

@@ -52,12 +52,12 @@ export async function loadConfig(files: Files, path: string): Promise<AgentConfi
     bytes === undefined ? {} : await parseToml(Buffer.from(bytes).toString('utf8'), path),
   )
   const intervalMs = parseDuration(document.interval)
-  if (intervalMs === undefined || intervalMs < INTERVAL_MS_MIN) {
+  if (intervalMs === undefined || intervalMs < INTERVAL_MS_MIN || intervalMs > INTERVAL_MS_MAX) {
     throw new OperationalError(
       'config-invalid',
       `could not use interval "${document.interval}" of ${path}`,
       {
-        hint: 'a duration of at least 10s, for example 5m',
+        hint: 'a duration from 10s to 1d, for example 5m',
       },
     )
   }
@@ -67,6 +67,8 @@ export async function loadConfig(files: Files, path: string): Promise<AgentConfi
 
 // More often would be a busy loop: changes are seen by the watchers anyway.
 const INTERVAL_MS_MIN = 10_000
+// The agent's own identity is looked at as often; at half of its life there must be many looks left.
+const INTERVAL_MS_MAX = 86_400_000
 
 async function parseToml(text: string, path: string): Promise<unknown> {
   const { parse } = await import('smol-toml')

@@ -4,6 +4,7 @@
 import { X509Certificate, createPublicKey } from 'node:crypto'
 import * as z from 'zod/mini'
 import { Name, Pem, parser } from '../shared/contract/schema.ts'
+import { OperationalError } from '../shared/errors.ts'
 import { type KeyPair, generateKey, parsePrivateKey } from '../shared/pki/keys.ts'
 import { signProof } from '../shared/pki/proof.ts'
 import { Secret } from '../shared/secret.ts'
@@ -40,7 +41,25 @@ export async function loadIdentity(
     privateKey,
     ...rest
   } = parseIdentityDocument(parseJson(Buffer.from(bytes).toString('utf8')))
-  return { ...rest, privateKey: new Secret(privateKey) }
+  const identity = { ...rest, privateKey: new Secret(privateKey) }
+  if (!isUsable(identity))
+    throw new OperationalError(
+      'identity-damaged',
+      `could not use the identity in ${identityPath(stateDirectory)}`,
+      { hint: 'enrol this node again with a new token' },
+    )
+  return identity
+}
+
+// Whatever is wrong is found here, and not by the first handshake.
+function isUsable({ certificateChain, privateKey, identityTrust, agentUrl }: Identity): boolean {
+  try {
+    for (const pem of identityTrust) void new X509Certificate(pem)
+    const leaf = new X509Certificate(certificateChain)
+    return URL.canParse(agentUrl) && leaf.checkPrivateKey(parsePrivateKey(privateKey))
+  } catch {
+    return false
+  }
 }
 
 export async function storeIdentity(

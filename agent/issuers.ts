@@ -1,7 +1,6 @@
 // Where leaves come from. `internal` asks the controller, the others work on the node alone. What
 // they need from the node's own disk is named by the node's policy, never by the wire.
 
-import { createPrivateKey } from 'node:crypto'
 import { OperationalError, describeError } from '../shared/errors.ts'
 import { unreachable } from '../shared/assert.ts'
 import type { CertificateSpec, ServiceName, ServiceTls } from '../shared/contract/service.ts'
@@ -193,7 +192,7 @@ async function locallyIssued(
     subjectPublicKey: parsePublicKey(keys.publicKeyPem),
     issuer: {
       certificatePem: ca,
-      key: createPrivateKey(new Secret(Buffer.from(key).toString('utf8')).reveal()),
+      key: parsePrivateKey(new Secret(Buffer.from(key).toString('utf8'))),
     },
   })
   // A root at the end of a chain is useless to clients, intermediates are not.

@@ -47,12 +47,15 @@ export function createObserver(host: Host, issuers: LocalIssuers): Observer {
 
   async function observe(tls: ServiceTls): Promise<ServiceObservation> {
     const last = kept.get(tls.service)
-    if (last !== undefined && (await isFresh(host, last, tls))) {
+    const changed = last === undefined ? 'unit' : await whatChanged(host, last, tls)
+    if (last !== undefined && changed === 'nothing') {
       const observation = await withServed(last.observation)
       if (observation.kind === 'observed' && everyListenerSpeaksTls(observation)) return observation
     }
     kept.delete(tls.service)
-    const fresh = await observeAfresh(host, issuers, tls, commands)
+    // A file that somebody has changed says nothing new about the process and its unit.
+    const unit = changed === 'files' ? last?.observation.unit : undefined
+    const fresh = await observeAfresh(host, issuers, tls, commands, unit)
     if (fresh.observation.kind === 'not-installed') return fresh.observation
     kept.set(tls.service, { tls: JSON.stringify(tls), ...fresh, observation: fresh.observation })
     return withServed(fresh.observation)
@@ -133,14 +136,21 @@ function everyListenerSpeaksTls(
   return observation.node?.served.every(({ handshake }) => handshake.kind === 'tls') === true
 }
 
-async function isFresh(host: Host, last: Kept, tls: ServiceTls): Promise<boolean> {
-  if (last.invocation === undefined || last.tls !== JSON.stringify(tls)) return false
-  if ((await host.services.peekInvocation(last.observation.unit.unit)) !== last.invocation)
-    return false
+type Changed = 'nothing' | 'files' | 'unit'
+
+/** What moved since the last observation; `unit` where that cannot be ruled out. */
+async function whatChanged(host: Host, last: Kept, tls: ServiceTls): Promise<Changed> {
+  const { unit } = last.observation
+  const isSettled = unit.activeState === 'active' && !unit.busy
+  if (last.invocation === undefined || !isSettled) return 'unit'
+  if ((await host.services.peekInvocation(unit.unit)) !== last.invocation) return 'unit'
+  let changed: Changed = last.tls === JSON.stringify(tls) ? 'nothing' : 'files'
   for (const [path, version] of last.versions) {
-    if ((await versionOf(host, path)) !== version) return false
+    if ((await versionOf(host, path)) === version) continue
+    if (path === unit.fragmentPath || unit.dropInPaths.includes(path)) return 'unit'
+    changed = 'files'
   }
-  return true
+  return changed
 }
 
 // The object itself and what it leads to: a switched symlink counts, and so does a change behind it.
@@ -156,8 +166,9 @@ async function observeAfresh(
   issuers: LocalIssuers,
   tls: ServiceTls,
   commands: CommandCache,
+  known: UnitState | undefined,
 ) {
-  const unit = await findUnit(host, tls.service)
+  const unit = known ?? (await findUnit(host, tls.service))
   if (unit === undefined)
     return {
       observation: { kind: 'not-installed', tls } as const,
@@ -166,7 +177,9 @@ async function observeAfresh(
     }
   // Versions are taken before anything is read, so that a change in between makes it stale.
   const versions = new Map<string, string>()
-  const invocation = await host.services.peekInvocation(unit.unit)
+  const running = await host.services.peekInvocation(unit.unit)
+  // Started anew since it was shown: what is known of the unit is about another process.
+  const invocation = running === unit.invocationId ? running : undefined
   const note = async (path: string) => {
     if (!versions.has(path)) versions.set(path, await versionOf(host, path))
   }

@@ -17,7 +17,7 @@ export function presentPlan(
     changes === 0
       ? 'Nothing to change.'
       : `Plan: ${plural(changes, 'change')}, ${plural(restarts, 'restart')}.`
-  return `${blocks.join('\n')}\n${summary}\n`
+  return printable(`${blocks.join('\n')}\n${summary}\n`)
 }
 
 export function presentResult(services: readonly ServiceReport[]): string {
@@ -32,7 +32,7 @@ export function presentResult(services: readonly ServiceReport[]): string {
       ...notices(service),
     ].join('\n')
   })
-  return `${lines.join('\n')}\n`
+  return printable(`${lines.join('\n')}\n`)
 }
 
 function presentService(service: ServiceReport, { diff }: { readonly diff: boolean }): string {
@@ -66,6 +66,17 @@ function presentChange(change: ChangeSummary, diff: boolean): string {
 function notices(service: ServiceReport): readonly string[] {
   return service.notices.map(notice => `  note: ${notice.message} (${notice.code})`)
 }
+
+// What products and files say must not draw on the terminal of whoever reads it.
+function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, character => {
+    const code = character.codePointAt(0) ?? 0
+    return `\\u${code.toString(16).padStart(4, '0')}`
+  })
+}
+
+// Controls but line feed and tab, and the marks that reorder text.
+const UNPRINTABLE = /(?![\n\t])[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -2,6 +2,27 @@ import t from 'tap'
 import { LAB_UNAVAILABLE } from './lab/availability.ts'
 import { closingLine, createTally, selectFiles, type Tally, verdict } from './run.ts'
 
+const TAP = `TAP version 14
+# Subtest: test/a.test.ts
+    # Subtest: inner
+        ok 1 - a
+        not ok 2 - b
+          ---
+          message: should be equal
+          ...
+        ok 3 - c # SKIP no time
+        ok 4 - d
+        1..4
+        # failed 1 of 4 tests
+    not ok 1 - inner
+    1..1
+not ok 1 - test/a.test.ts # time=100ms
+# Subtest: test/b.test.ts
+    1..0 # SKIP needs root
+ok 2 - test/b.test.ts # SKIP needs root
+Bail out! out of luck
+`
+
 await t.test('a selection is cut by folder and by what is given on the command line', async t => {
   const files = [
     'test/lab/lab.test.ts',
@@ -59,27 +80,6 @@ await t.test(
     t.match(lines.at(-1), 'bailed out: out of luck')
   },
 )
-
-const TAP = `TAP version 14
-# Subtest: test/a.test.ts
-    # Subtest: inner
-        ok 1 - a
-        not ok 2 - b
-          ---
-          message: should be equal
-          ...
-        ok 3 - c # SKIP no time
-        ok 4 - d
-        1..4
-        # failed 1 of 4 tests
-    not ok 1 - inner
-    1..1
-not ok 1 - test/a.test.ts # time=100ms
-# Subtest: test/b.test.ts
-    1..0 # SKIP needs root
-ok 2 - test/b.test.ts # SKIP needs root
-Bail out! out of luck
-`
 
 function tally(some: Partial<Tally>): Tally {
   return { passed: 0, failed: 0, skipped: [], ...some }

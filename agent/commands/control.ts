@@ -27,6 +27,9 @@ const parseAnswer = parser('answer of the agent', ControlAnswer)
 // A pass with two restarts and their proofs may take minutes.
 const ANSWER_TIMEOUT_MS = 900_000
 
+// sockaddr_un of Linux, without its closing zero.
+const SOCKET_PATH_BYTES_MAX = 107
+
 export async function serveControl(path: string, control: AgentControl): Promise<Server> {
   const answers: Readonly<Record<string, () => unknown>> = {
     'GET /status': () => control.status(),
@@ -49,7 +52,8 @@ export async function serveControl(path: string, control: AgentControl): Promise
       reply(404, { message: 'no such question' })
       return
     }
-    Promise.resolve(handle()).then(
+    // Also what is thrown at once, by an agent that is still starting, is an answer.
+    Promise.resolve().then(handle).then(
       body => reply(200, body),
       error => reply(500, { message: describeError(error) }),
     )
@@ -58,6 +62,12 @@ export async function serveControl(path: string, control: AgentControl): Promise
     throw new OperationalError(
       'agent-running',
       'could not start: another agent is running with the same state directory',
+    )
+  }
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    throw new OperationalError(
+      'state-unusable',
+      `could not make the socket ${path}: its path is longer than ${SOCKET_PATH_BYTES_MAX} bytes`,
     )
   }
   rmSync(path, { force: true })
@@ -76,14 +86,19 @@ export async function serveControl(path: string, control: AgentControl): Promise
 
 export async function isAgentRunning(path: string): Promise<boolean> {
   try {
-    await ask(path, 'GET', '/status')
+    await ask(path, 'GET', '/status', ALIVE_TIMEOUT_MS)
     return true
-  } catch {
-    return false
+  } catch (error) {
+    // Whoever answers, or is connected and too busy to, is there.
+    return error instanceof OperationalError
   }
 }
 
-/** Throws `agent-not-running`. */
+const ALIVE_TIMEOUT_MS = 2_000
+
+const ABSENT: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'ENOTSOCK', 'EINVAL']
+
+/** Throws `agent-not-running` or `agent-failed`. */
 export async function askAgent(
   path: string,
   what: 'status' | 'plan' | 'apply' | `renew/${ServiceName}`,
@@ -94,7 +109,11 @@ export async function askAgent(
     )
   } catch (error) {
     const code = systemErrorCode(error)
-    if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'EACCES') throw error
+    if (error instanceof OperationalError) throw error
+    if (code === undefined || !ABSENT.includes(code))
+      throw new OperationalError('agent-failed', 'the agent ended before it answered', {
+        cause: error,
+      })
     throw new OperationalError('agent-not-running', 'could not reach the agent of this node', {
       cause: error,
       hint:
@@ -105,10 +124,15 @@ export async function askAgent(
   }
 }
 
-function ask(path: string, method: string, url: string): Promise<unknown> {
+function ask(
+  path: string,
+  method: string,
+  url: string,
+  timeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const question = request(
-      { socketPath: path, method, path: url, timeout: ANSWER_TIMEOUT_MS },
+      { socketPath: path, method, path: url, timeout: timeoutMs },
       answer => {
         let text = ''
         answer.setEncoding('utf8')
@@ -117,7 +141,7 @@ function ask(path: string, method: string, url: string): Promise<unknown> {
         })
         answer.on('error', reject)
         answer.on('end', () => {
-          if (answer.statusCode === 200) resolve(JSON.parse(text))
+          if (answer.statusCode === 200) resolve(parseJson(text))
           else
             reject(
               new OperationalError(
@@ -129,6 +153,20 @@ function ask(path: string, method: string, url: string): Promise<unknown> {
       },
     )
     question.on('error', reject)
+    question.on('timeout', () =>
+      question.destroy(
+        new OperationalError('agent-failed', `the agent did not answer within ${timeoutMs} ms`),
+      ),
+    )
     question.end()
   })
+}
+
+// What is not JSON is no answer of an agent: the parser behind says so.
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -153,7 +153,7 @@ export async function enrollCommand(context: DaemonContext): Promise<number> {
   const { host, stateDirectory, options } = context
   const token = await tokenOf(options)
   await prepareState(host, stateDirectory)
-  const existing = await loadIdentity(host.files, stateDirectory)
+  const existing = await loadIdentity(host.files, stateDirectory).catch(ignoreDamage)
   const keys = await generateKey('ec-p256')
   const key = parsePrivateKey(keys.privateKeyPem)
   const answer = await createEnroll()({
@@ -178,6 +178,12 @@ export async function enrollCommand(context: DaemonContext): Promise<number> {
       : `enrolled as ${answer.node} in fleet ${answer.fleet}${again}\nnothing was touched; start the agent: systemctl enable --now tlsfleet-agent\n`,
   )
   return 0
+}
+
+// A damaged identity is a reason to enrol, not an obstacle to it.
+function ignoreDamage(error: unknown): undefined {
+  if (error instanceof OperationalError && error.code === 'identity-damaged') return undefined
+  throw error
 }
 
 async function tokenOf(options: Options): Promise<string> {

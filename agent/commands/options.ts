@@ -43,12 +43,20 @@ export function parseOptions(argv: readonly string[]): Options {
   try {
     parsed = parseArgs({ args: [...argv], options: SPEC, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new OperationalError('usage', error instanceof Error ? error.message : String(error))
+    // The second sentence is advice for positional arguments, of which there are none here.
+    const [problem = ''] = String(error instanceof Error ? error.message : error).split('. ')
+    throw new OperationalError('usage', problem)
   }
   const { values, positionals } = parsed
   const wordsMax = positionals[0] === 'renew' ? 2 : 1
   if (positionals.length > wordsMax)
     throw new OperationalError('usage', `unexpected argument ${positionals[wordsMax]}`)
+  for (const [name, value] of Object.entries(values)) {
+    if (value === '') throw new OperationalError('usage', `--${name} is empty`)
+    const isPathOfNode = name === 'state-dir' || name === 'config'
+    if (isPathOfNode && !String(value).startsWith('/'))
+      throw new OperationalError('usage', `--${name} must be an absolute path`)
+  }
   return {
     command: positionals[0],
     subject: positionals[1],

@@ -121,8 +121,9 @@ export function describePair(
     // In the middle of its life: dates are judged when it is decided, with the time of then.
     nowMs: (facts.notBeforeMs + facts.notAfterMs) / 2,
   }).filter(isFatal)
-  const usages = new X509Certificate(leaf ?? chainPem).keyUsage
-  return { facts, chainPem, clientUse: usages.includes(CLIENT_AUTH), problems }
+  // Undefined where there is no such extension, as in what "openssl req -x509" makes.
+  const usages: readonly string[] | undefined = new X509Certificate(leaf ?? chainPem).keyUsage
+  return { facts, chainPem, clientUse: usages?.includes(CLIENT_AUTH) === true, problems }
 }
 
 // What "openssl req -x509" makes calls itself a CA. Servers serve it and clients accept it; it is the

@@ -331,34 +331,37 @@ await t.test('a refused document is reported, once, and changes nothing', async 
   t.equal(agent.control.status().problem, undefined)
 })
 
-await t.test('a clean stop before the switch leaves everything; after it, it is finished', async t => {
-  for (const step of ['claim', 's7 switch', 's9 activate', 's10 verify']) {
-    const node = newNode()
-    const controller = createFakeController(() => node.nowMs())
-    const stopAt = (reached: string) => {
-      if (reached === step) agent.signalStop()
-    }
-    controller.answerLease = async () => {
-      stopAt('claim')
-      return { granted: true, reason: { code: 'granted', message: 'go' } }
-    }
-    const agent = await startAgent(node, controller, { onStep: stopAt })
-    const document = documentOf({
-      generation: 1,
-      services: await wish({ services: ['influxdb'] }),
-      permit: true,
-    })
+await t.test(
+  'a clean stop before the switch leaves everything; after it, it is finished',
+  async t => {
+    for (const step of ['claim', 's7 switch', 's9 activate', 's10 verify']) {
+      const node = newNode()
+      const controller = createFakeController(() => node.nowMs())
+      const stopAt = (reached: string) => {
+        if (reached === step) agent.signalStop()
+      }
+      controller.answerLease = async () => {
+        stopAt('claim')
+        return { granted: true, reason: { code: 'granted', message: 'go' } }
+      }
+      const agent = await startAgent(node, controller, { onStep: stopAt })
+      const document = documentOf({
+        generation: 1,
+        services: await wish({ services: ['influxdb'] }),
+        permit: true,
+      })
 
-    controller.offer(document)
-    await agent.ended
+      controller.offer(document)
+      await agent.ended
 
-    if (step === 'claim') {
-      t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf, step)
-      t.strictSame(node.activations, [], step)
-    } else t.match(node.served('influxdb'), TLS, step)
-    t.equal(node.files.text(`${STATE}/journal.json`), undefined, 'nothing is left to finish')
-  }
-})
+      if (step === 'claim') {
+        t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf, step)
+        t.strictSame(node.activations, [], step)
+      } else t.match(node.served('influxdb'), TLS, step)
+      t.equal(node.files.text(`${STATE}/journal.json`), undefined, 'nothing is left to finish')
+    }
+  },
+)
 
 await t.test('a stopped agent has left its watchdog, its poll and its connection', async t => {
   const { controller, agent } = await scene(t)
@@ -427,7 +430,8 @@ await t.test('the identity is renewed at half of its life, with a new key', asyn
   const issue = createFakeController(() => node.nowMs()).answerRenew
   controller.answerRenew = () => issue(other)
   await agent.afterPass(() => agent.advance(300_000 * 1.1))
-  controller.answerRenew = async () => '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'
+  controller.answerRenew = async () =>
+    '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'
   await agent.afterPass(() => agent.advance(300_000 * 1.1))
   t.equal(stored(), '{}')
 
@@ -493,78 +497,88 @@ await t.test('a full disk under the agent state does not end the loop', async t 
   await seen('the report', () => lastOf(controller.reports)?.observedGeneration === 2)
 })
 
-await t.test('a damaged desired state is asked for again and never replaced by an older one', async t => {
-  const node = newNode()
-  const controller = createFakeController(() => node.nowMs())
-  const first = await startAgent(node, controller)
-  await first.afterPass(() => controller.offer(documentOf({ generation: 8, services })))
-  await first.stop()
-  node.files.put(`${STATE}/desired.json`, '{"checksum":"0","body":{}}')
-
-  controller.offer(documentOf({ generation: 7, services: [] }))
-  const second = await startAgent(node, controller)
-  await seen('it is refused', () => second.control.status().problem?.code === 'desired-outdated')
-  t.equal(second.control.status().generation, undefined)
-  await second.afterPass(() => controller.offer(documentOf({ generation: 8, services })))
-  t.teardown(() => second.kill())
-
-  t.equal(second.control.status().generation, 8)
-  t.equal(second.control.status().problem, undefined)
-  t.strictSame(outcomes(second.control.status().services), {
-    prometheus: 'in-sync',
-    influxdb: 'in-sync',
-  })
-})
-
-await t.test('an internal certificate is asked for with a proof, and a bad answer changes nothing', async t => {
-  const { node, controller, agent } = await scene(t)
-  const internal = (await wish()).map(tls => ({
-    ...tls,
-    trust: [controller.caPem],
-    certificate: { ...tls.certificate, issuer: 'internal' as const },
-  }))
-  const issue = controller.answerSign
-  controller.answerSign = async () => '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'
-
-  await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services: internal })))
-
-  t.strictSame(
-    agent.control.status().services.map(one => one.outcome),
-    ['failed', 'failed'],
-  )
-  t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
-  controller.answerSign = issue
-  await agent.afterPass(() => agent.advance(300_000))
-  t.strictSame(
-    agent.control.status().services.map(one => one.outcome),
-    ['changed', 'changed'],
-  )
-  const [first] = controller.signed
-  t.match(first, { service: 'prometheus', generation: 1, publicKey: /PUBLIC KEY/, proof: /./ })
-  t.match(node.served('influxdb'), TLS)
-})
-
-for (const where of ['the poll', 'a pass'] as const) {
-  await t.test(`a bug in ${where} ends the agent as a whole, so that it is started anew`, async t => {
+await t.test(
+  'a damaged desired state is asked for again and never replaced by an older one',
+  async t => {
     const node = newNode()
     const controller = createFakeController(() => node.nowMs())
-    const bug = () => Promise.reject(new TypeError('a bug'))
-    if (where === 'the poll') controller.remote.desired = bug
-    const agent = await startAgent(node, controller)
-    if (where === 'a pass') {
-      t.intercept(node.host.services, 'show', { value: bug })
-      controller.offer(documentOf({ generation: 1, services }))
-    }
+    const first = await startAgent(node, controller)
+    await first.afterPass(() => controller.offer(documentOf({ generation: 8, services })))
+    await first.stop()
+    node.files.put(`${STATE}/desired.json`, '{"checksum":"0","body":{}}')
 
-    await t.rejects(agent.ended, { message: 'a bug' })
+    controller.offer(documentOf({ generation: 7, services: [] }))
+    const second = await startAgent(node, controller)
+    await seen('it is refused', () => second.control.status().problem?.code === 'desired-outdated')
+    t.equal(second.control.status().generation, undefined)
+    await second.afterPass(() => controller.offer(documentOf({ generation: 8, services })))
+    t.teardown(() => second.kill())
 
-    const asked = controller.questions.length
-    const beats = agent.heartbeats()
-    controller.offer(documentOf({ generation: 2, services }))
-    agent.advance(DAY_MS)
-    for (let turn = 0; turn < 10; turn++) await nextTurn()
-    t.strictSame([controller.questions.length, agent.heartbeats()], [asked, beats])
-  })
+    t.equal(second.control.status().generation, 8)
+    t.equal(second.control.status().problem, undefined)
+    t.strictSame(outcomes(second.control.status().services), {
+      prometheus: 'in-sync',
+      influxdb: 'in-sync',
+    })
+  },
+)
+
+await t.test(
+  'an internal certificate is asked for with a proof, and a bad answer changes nothing',
+  async t => {
+    const { node, controller, agent } = await scene(t)
+    const internal = (await wish()).map(tls => ({
+      ...tls,
+      trust: [controller.caPem],
+      certificate: { ...tls.certificate, issuer: 'internal' as const },
+    }))
+    const issue = controller.answerSign
+    controller.answerSign = async () =>
+      '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'
+
+    await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services: internal })))
+
+    t.strictSame(
+      agent.control.status().services.map(one => one.outcome),
+      ['failed', 'failed'],
+    )
+    t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
+    controller.answerSign = issue
+    await agent.afterPass(() => agent.advance(300_000))
+    t.strictSame(
+      agent.control.status().services.map(one => one.outcome),
+      ['changed', 'changed'],
+    )
+    const [first] = controller.signed
+    t.match(first, { service: 'prometheus', generation: 1, publicKey: /PUBLIC KEY/, proof: /./ })
+    t.match(node.served('influxdb'), TLS)
+  },
+)
+
+for (const where of ['the poll', 'a pass'] as const) {
+  await t.test(
+    `a bug in ${where} ends the agent as a whole, so that it is started anew`,
+    async t => {
+      const node = newNode()
+      const controller = createFakeController(() => node.nowMs())
+      const bug = () => Promise.reject(new TypeError('a bug'))
+      if (where === 'the poll') controller.remote.desired = bug
+      const agent = await startAgent(node, controller)
+      if (where === 'a pass') {
+        t.intercept(node.host.services, 'show', { value: bug })
+        controller.offer(documentOf({ generation: 1, services }))
+      }
+
+      await t.rejects(agent.ended, { message: 'a bug' })
+
+      const asked = controller.questions.length
+      const beats = agent.heartbeats()
+      controller.offer(documentOf({ generation: 2, services }))
+      agent.advance(DAY_MS)
+      for (let turn = 0; turn < 10; turn++) await nextTurn()
+      t.strictSame([controller.questions.length, agent.heartbeats()], [asked, beats])
+    },
+  )
 }
 
 await t.test('damaged state files of the agent are no lasting problem', async t => {
@@ -592,17 +606,20 @@ await t.test('the files of what it looks after are watched', async t => {
     t.ok(agent.watched().includes(path), path)
 })
 
-await t.test('passOnce and the daemon agree: adopting a converged node restarts nothing', async t => {
-  const node = newNode()
-  await passOnce(node, services)
-  const activations = node.activations.length
-  const { controller, agent } = await scene(t, {}, node)
+await t.test(
+  'passOnce and the daemon agree: adopting a converged node restarts nothing',
+  async t => {
+    const node = newNode()
+    await passOnce(node, services)
+    const activations = node.activations.length
+    const { controller, agent } = await scene(t, {}, node)
 
-  await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
+    await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
 
-  t.strictSame(summary({ node, controller, agent }), {
-    prometheus: 'in-sync',
-    influxdb: 'in-sync',
-  })
-  t.equal(node.activations.length, activations)
-})
+    t.strictSame(summary({ node, controller, agent }), {
+      prometheus: 'in-sync',
+      influxdb: 'in-sync',
+    })
+    t.equal(node.activations.length, activations)
+  },
+)

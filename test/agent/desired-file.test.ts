@@ -84,10 +84,7 @@ const BAD: Readonly<Record<string, readonly [text: string, message: RegExp]>> = 
   'a version of the future': ['version: 2\nservices: []', /version/],
   'no version': ['services: []', /version/],
   'no services': ['version: 1', /services/],
-  'no issuer': [
-    fileOf('service: prometheus, names: { dns: [a.b] }'),
-    /services\.0\.issuer/,
-  ],
+  'no issuer': [fileOf('service: prometheus, names: { dns: [a.b] }'), /services\.0\.issuer/],
   'the issuer of a controller': [
     fileOf(SERVICE.replace('self-signed', 'internal')),
     /"internal".*prometheus.*without a controller/,

@@ -1,6 +1,7 @@
 // Whole passes where nothing runs: the files of an image, which its services load when they start.
 
 import t from 'tap'
+import type { ServiceTls } from '../../shared/contract/service.ts'
 import { OperationalError } from '../../shared/errors.ts'
 import type { Host } from '../../agent/host.ts'
 import { journalFile } from '../../agent/journal.ts'
@@ -19,19 +20,22 @@ import {
 
 const CONF = '/etc/influxdb/influxdb.conf'
 
-/** A node of which only the files are there: whoever asks its network, or activates, fails. */
 function newImage(): MemoryNode {
   const node = newNode()
   node.stop('prometheus')
   node.stop('influxdb')
+  return asImage(node)
+}
+
+/** Of which only the files are there: whoever asks its network, or activates, fails. */
+function asImage(node: MemoryNode): MemoryNode {
   const refuse = async () => {
     throw new OperationalError('offline', 'could not do it: nothing runs here')
   }
-  const { services } = node.host
   return withHost(node, {
     isOffline: true,
     network: { handshake: refuse },
-    services: { ...services, activate: refuse, resetFailed: refuse },
+    services: { ...node.host.services, activate: refuse, resetFailed: refuse },
   })
 }
 
@@ -108,7 +112,7 @@ await t.test('what cannot be switched is put back', async t => {
       throw new OperationalError('disk-full', `could not rename to ${path}`)
   }
 
-  const reports = await passOnce(withHost(node, { isOffline: true }), services)
+  const reports = await passOnce(asImage(node), services)
 
   t.match(reports, [{ outcome: 'restored', reason: { code: 'disk-full' } }])
   t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
@@ -138,20 +142,45 @@ await t.test('an image build that ends anywhere is finished by the next one', as
 await t.test('a change that was begun where services ran ends without them', async t => {
   const node = newNode()
   const services = await wish({ services: ['influxdb'] })
-  const running = node.host.services
-  const killed: typeof running = {
-    ...running,
-    async activate(unit, verb) {
-      await running.activate(unit, verb)
-      throw new Error('killed')
-    },
-  }
-  await t.rejects(passOnce(withHost(node, { services: killed }), services), { message: 'killed' })
+  await killedAfter(1, node, services)
   t.match((await journalFile(node.files, STATE).read()).value, { activation: 'restart' })
 
-  const reports = await passOnce(withHost(node, { isOffline: true }), services)
+  const reports = await passOnce(asImage(node), services)
 
   t.match(reports, [{ outcome: 'in-sync', reason: { code: 'in-sync-offline' } }])
   t.strictSame(node.activations, ['restart influxdb.service'])
   t.match(node.files.text(CONF), 'https-enabled = true')
 })
+
+await t.test('a return that was begun where services ran ends without them', async t => {
+  const node = newNode()
+  const services = await wish({ services: ['influxdb'] })
+  node.refuseStart = () => true
+  await killedAfter(2, node, services)
+  t.match((await journalFile(node.files, STATE).read()).value, { step: 'restoring' })
+  const activations = node.activations.length
+
+  const reports = await passOnce(asImage(node), services)
+
+  t.match(reports, [{ outcome: 'restored' }])
+  t.equal(node.activations.length, activations)
+  t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
+})
+
+/** A pass of an agent that is gone right after it has asked so many times for a start. */
+async function killedAfter(
+  count: number,
+  node: MemoryNode,
+  wanted: readonly ServiceTls[],
+): Promise<void> {
+  const running = node.host.services
+  const services: typeof running = {
+    ...running,
+    async activate(unit, verb) {
+      await running.activate(unit, verb)
+      if (node.activations.length === count) node.cutAfter(0)
+    },
+  }
+  await untilCut(() => passOnce(withHost(node, { services }), wanted))
+  node.cutAfter(undefined)
+}

@@ -72,19 +72,22 @@ await t.test('what was written is read again; what was never there is no damage'
   )
 })
 
-await t.test('truncated at any byte, it is set aside and never taken for another state', async t => {
-  const good = await goodBytes()
-  for (let length = 0; length < good.length; length++) {
-    const { value, damage, files } = await readBytes(good.subarray(0, length))
-    // Without its last byte, a line end, it says the same.
-    if (length === good.length - 1) t.strictSame(value, LEDGER)
-    else if (value !== undefined || damage?.code !== 'state-damaged')
-      t.fail(`${length} bytes were accepted: ${JSON.stringify(value)}`)
-    else if (files.text(`${PATH}.damaged`) === undefined || files.text(PATH) !== undefined)
-      t.fail(`${length} bytes were not set aside`)
-  }
-  t.pass(`${good.length} lengths`)
-})
+await t.test(
+  'truncated at any byte, it is set aside and never taken for another state',
+  async t => {
+    const good = await goodBytes()
+    for (let length = 0; length < good.length; length++) {
+      const { value, damage, files } = await readBytes(good.subarray(0, length))
+      // Without its last byte, a line end, it says the same.
+      if (length === good.length - 1) t.strictSame(value, LEDGER)
+      else if (value !== undefined || damage?.code !== 'state-damaged')
+        t.fail(`${length} bytes were accepted: ${JSON.stringify(value)}`)
+      else if (files.text(`${PATH}.damaged`) === undefined || files.text(PATH) !== undefined)
+        t.fail(`${length} bytes were not set aside`)
+    }
+    t.pass(`${good.length} lengths`)
+  },
+)
 
 await t.test('with any bit flipped, it is set aside or says exactly the same', async t => {
   const good = await goodBytes()

@@ -2,7 +2,9 @@
 // nodes elsewhere. Ends with 0 only when every step held.
 
 import { rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { bundle } from '../../systemd/bundle.ts'
 import { prepareLab } from '../lab/prepare.ts'
 import { labUnavailable } from '../lab/availability.ts'
 import { createLabStage } from './lab-stage.ts'
@@ -18,6 +20,8 @@ Usage: npm run demo -- [--keep] [--json] [--sandbox]
   --json      last line: one JSON object with each step, its proof and its time
   --sandbox   sandbox nodes even where real hosts are possible
 `
+
+const PROJECT = dirname(dirname(import.meta.dirname))
 
 const { values } = parseArgs({
   options: {
@@ -79,6 +83,7 @@ async function demo(): Promise<boolean> {
 }
 
 async function setUp(): Promise<Stage> {
+  await bundle(join(PROJECT, 'dist'))
   if (values.sandbox === true) return createSandboxStage('--sandbox was given', say)
   // Names and installs what is missing, makes the image of the nodes once a machine.
   prepareLab(say)

@@ -56,7 +56,7 @@ export async function createSandboxStage(why: string, say: (line: string) => voi
         ? []
         : [
             `${first.systemctl} show prometheus     # the stand-in for systemctl of ${first.name}`,
-            `node agent/main.ts status --root ${first.root} --systemctl ${first.systemctl}`,
+            `node dist/tlsfleet-agent.mjs status --root ${first.root} --systemctl ${first.systemctl}`,
             `ls -R ${first.root}/etc`,
           ]
     },
@@ -82,7 +82,7 @@ function stageNode(
 ): StageNode {
   const { root, systemctl, name } = sandbox
   const place = ['--root', root, '--systemctl', systemctl]
-  const main = join(PROJECT, 'agent', 'main.ts')
+  const main = join(PROJECT, 'dist', 'tlsfleet-agent.mjs')
   const physical = (path: string) => join(root, path)
   return {
     name,

@@ -7,8 +7,9 @@ import { until } from '../lab/until.ts'
 import type { Stage, StageNode } from './stage.ts'
 
 const PROJECT = dirname(dirname(import.meta.dirname))
-const CLI = join(PROJECT, 'controller', 'cli', 'main.ts')
-const CONTROLLER = join(PROJECT, 'controller', 'main.ts')
+// What ships, as npm run build makes it.
+const CLI = join(PROJECT, 'dist', 'tlsfleet.mjs')
+const CONTROLLER = join(PROJECT, 'dist', 'tlsfleet-controller.mjs')
 const HANDSHAKE = join(PROJECT, 'test', 'demo', 'handshake.ts')
 
 export interface Step {

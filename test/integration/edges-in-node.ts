@@ -3,6 +3,7 @@
 
 import { createHost } from '../../agent/edges/host.ts'
 import { createNotifier } from '../../agent/edges/notify.ts'
+import { createOfflineServices } from '../../agent/edges/offline-services.ts'
 import type { ActivationVerb } from '../../agent/host.ts'
 import { OperationalError } from '../../shared/errors.ts'
 
@@ -18,6 +19,8 @@ async function answer([question = '', unit = '', ...rest]: readonly string[]): P
         state: await host.services.show(unit),
         peek: await host.services.peekInvocation(unit),
       }
+    case 'differs-offline':
+      return differences(unit)
     case 'reset-failed':
       return host.services.resetFailed(unit)
     case 'restart-often':
@@ -36,6 +39,40 @@ async function answer([question = '', unit = '', ...rest]: readonly string[]): P
     default:
       throw new Error(`unknown question: ${question}`)
   }
+}
+
+/** What the files of a unit alone tell otherwise than systemd does, of what they can tell. */
+async function differences(unit: string): Promise<readonly unknown[]> {
+  const live = await host.services.show(unit)
+  const offline = await createOfflineServices({ files: host.files }).show(unit)
+  if (live === undefined || offline === undefined) return live === offline ? [] : [live, offline]
+  return TOLD_BY_FILES.map(name => [live[name], offline[name]]).filter(
+    ([one, other]) => merged(one) !== merged(other),
+  )
+}
+
+const TOLD_BY_FILES = [
+  'unit',
+  'loaded',
+  'user',
+  'type',
+  'canReload',
+  'execStart',
+  'environment',
+  'environmentFiles',
+  'fragmentPath',
+  'dropInPaths',
+] as const
+
+// /lib is /usr/lib, and systemd says either.
+function merged(value: unknown): string {
+  return String(JSON.stringify(value, sortedKeys)).replaceAll('"/usr/lib/', '"/lib/')
+}
+
+// An environment has no order.
+function sortedKeys(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** `-` stands for no unit. */

@@ -6,6 +6,37 @@ import { createTestCa, serverProfile } from '../agent/edges/test-ca.ts'
 import { PROJECT_IN_NODE, until } from '../lab/lab.ts'
 import { withLab } from '../lab/with-lab.ts'
 
+// Words are free of blanks: systemctl shows a command line without its quotes.
+const ODD = `[Unit]
+Description=odd
+[Service]
+ User = nobody
+Group=daemon
+Type=notify
+ExecStart=-/bin/forgotten
+ExecStart=
+ExecStart=!/bin/sleep "1"000 \\
+# left out
+  $ARGS \${ONE} $$TWO \\x41\\101 100%% %N %t/%p \\;
+ExecReload=/bin/true
+Environment=A=forgotten
+Environment=
+Environment=A=1 "B=two words" 'C=it''s' D="x\\ty" E=\\x41%%
+Environment=F=a\\
+b
+EnvironmentFile=/etc/forgotten
+EnvironmentFile=
+EnvironmentFile=-/etc/default/%p
+EnvironmentFile=/etc/default/two words
+`
+const ODD_DROP_INS = {
+  '/usr/lib/systemd/system/odd.service.d/10-a.conf': '[Service]\nEnvironment=H=vendor\n',
+  '/etc/systemd/system/odd.service.d/10-a.conf': '[Service]\nEnvironment=H=etc\n',
+  '/usr/lib/systemd/system/odd.service.d/20-b.conf': '[Service]\nGroup=\n',
+  '/etc/systemd/system/alias.service.d/15-c.conf': '[Service]\nEnvironment=H=alias\n',
+  '/etc/systemd/system/service.d/12-d.conf': '[Service]\nEnvironment=H=all\n',
+}
+
 const SLEEPER = '[Service]\nExecStart=/bin/sleep 1000\n'
 
 await withLab(t, { nodes: 1 }, async lab => {
@@ -49,6 +80,17 @@ await withLab(t, { nodes: 1 }, async lab => {
       { value: { state: { unit: 'influxdb.service' } } },
       { value: { state: undefined, peek: undefined } },
     ])
+  })
+
+  await t.test('unit files read without systemd mean what they mean to it', async t => {
+    await unit('odd', ODD)
+    for (const [path, text] of Object.entries(ODD_DROP_INS)) await lab.writeFile('n1', path, text)
+    await lab.output('n1', ['ln', '-s', 'odd.service', '/etc/systemd/system/alias.service'])
+    await lab.output('n1', ['systemctl', 'daemon-reload'])
+
+    for (const name of ['odd', 'prometheus', 'influxdb', 'influxd', 'nosuch'])
+      t.same(await ask('differs-offline', `${name}.service`), { value: [] }, name)
+    for (const path of Object.keys(ODD_DROP_INS)) await lab.output('n1', ['rm', path])
   })
 
   await t.test('restart and hangup do what they say, and at once', async t => {

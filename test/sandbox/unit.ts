@@ -2,19 +2,17 @@
 // compared with the real one, see systemctl.test.ts; names follow systemd's service.c.
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { expandVariables } from './command-line.ts'
+import { join } from 'node:path'
 import {
   type Exit,
   listenForReady,
-  SEARCH_PATH,
   signalGroup,
   signalProcess,
   startProcess,
   type UnitProcess,
 } from './process.ts'
-import { parseEnvironmentFile, timerMs, type UnitDefinition } from './unit-file.ts'
+import { environmentOf, linkInvocation, processOptions, readPid, untilGone } from './unit-exec.ts'
+import { timerMs, type UnitDefinition } from './unit-file.ts'
 import {
   after,
   isClean,
@@ -64,8 +62,6 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
   const set = (change: Partial<UnitStatus>) => {
     status = { ...status, ...change }
   }
-  const link = join(root, 'run/systemd/units', `invocation:${first.name}`)
-  const logFile = join(root, 'var/log/units', `${first.name}.log`)
 
   /** Jobs of a unit run one after the other. */
   function job<T>(run: () => Promise<T>): Promise<T> {
@@ -104,7 +100,7 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
       mainPid: 0,
       state: 'activating/start',
     })
-    const environment = readEnvironment()
+    const environment = environmentOf(root, definition, status.invocationId)
     if (environment === undefined) {
       enterDead('resources', true)
       return 'failed'
@@ -167,7 +163,7 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
     return 'failed'
   }
 
-  /** The current started must end well; the daemon is the one that the PID file names. */
+  /** The process started must end well; the daemon is the one that the PID file names. */
   async function runForking(environment: Readonly<Record<string, string>>): Promise<JobResult> {
     const starter = execute(environment)
     const outcome = await Promise.race([starter.exited, after(definition.timeoutStartMs)])
@@ -182,7 +178,7 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
       return 'failed'
     }
     const pid = readPid(join(root, definition.pidFile))
-    // How a current ends that is not a child cannot be seen, only that it did.
+    // How a process ends that is not a child cannot be seen, only that it did.
     const daemon: UnitProcess = { pid, exited: untilGone(pid) }
     current = daemon
     const main = { ...NEVER_RAN, pid, started: now() }
@@ -191,47 +187,24 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
     return 'done'
   }
 
+  function runCommand(
+    argv: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): UnitProcess {
+    return startProcess(processOptions(root, definition, { argv, environment }))
+  }
+
   function execute(environment: Readonly<Record<string, string>>): UnitProcess {
     const argv = definition.execStart[0]?.argv ?? []
-    const started = startProcess(processOptions(expandVariables(argv, environment), environment))
+    const started = runCommand(argv, environment)
     current = started
     set({ mainPid: started.pid, main: { ...NEVER_RAN, pid: started.pid, started: now() } })
     return started
   }
 
-  function processOptions(argv: readonly string[], environment: Readonly<Record<string, string>>) {
-    const { user, group, workingDirectory } = definition
-    mkdirSync(dirname(logFile), { recursive: true })
-    const directory = workingDirectory === '' ? '/' : workingDirectory
-    return { argv, environment, user, group, directory, logFile }
-  }
-
-  function readEnvironment(): Readonly<Record<string, string>> | undefined {
-    const environment: Record<string, string> = {
-      LANG: 'C.UTF-8',
-      PATH: SEARCH_PATH.join(':'),
-      INVOCATION_ID: status.invocationId,
-      ...(definition.user === '' ? {} : { USER: definition.user, LOGNAME: definition.user }),
-    }
-    for (const entry of definition.environment) {
-      const equals = entry.indexOf('=')
-      if (equals > 0) environment[entry.slice(0, equals)] = entry.slice(equals + 1)
-    }
-    for (const { path, optional } of definition.environmentFiles) {
-      try {
-        Object.assign(environment, parseEnvironmentFile(readFileSync(join(root, path), 'utf8')))
-      } catch {
-        if (!optional) return undefined
-      }
-    }
-    return environment
-  }
-
   function acquireInvocationId(): void {
     const invocationId = randomBytes(16).toString('hex')
-    mkdirSync(dirname(link), { recursive: true })
-    rmSync(link, { force: true })
-    symlinkSync(invocationId, link)
+    linkInvocation(root, first.name, invocationId)
     set({ invocationId })
   }
 
@@ -246,7 +219,7 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
 
   function enterDead(result: ServiceResult, mayRestart: boolean): void {
     if (status.result === 'success') set({ result })
-    rmSync(link, { force: true })
+    linkInvocation(root, first.name, undefined)
     if (mayRestart && shallRestart(definition.restart, status.result)) {
       set({ state: 'activating/auto-restart' })
       autoRestart = Promise.withResolvers()
@@ -314,12 +287,13 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
   async function doReload(): Promise<JobResult> {
     if (status.state !== 'active/running') return 'failed'
     set({ state: 'reloading/reload' })
-    const environment = { ...readEnvironment(), MAINPID: String(status.mainPid) }
+    const environment = {
+      ...environmentOf(root, definition, status.invocationId),
+      MAINPID: String(status.mainPid),
+    }
     let result: JobResult = 'done'
     for (const command of definition.execReload) {
-      const started = startProcess(
-        processOptions(expandVariables(command.argv, environment), environment),
-      )
+      const started = runCommand(command.argv, environment)
       set({ reload: { ...NEVER_RAN, pid: started.pid, started: now() } })
       const exit = await started.exited
       set({ reload: { ...status.reload, stopped: now(), exit } })
@@ -370,22 +344,4 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
       current = undefined
     },
   }
-}
-
-function readPid(file: string): number {
-  try {
-    return Number(readFileSync(file, 'utf8'))
-  } catch {
-    return 0
-  }
-}
-
-function untilGone(pid: number): Promise<Exit> {
-  return new Promise(resolve => {
-    const timer = setInterval(() => {
-      if (pid > 0 && signalProcess(pid, 0)) return
-      clearInterval(timer)
-      resolve({ code: 'exited', status: 0 })
-    }, 100)
-  })
 }

@@ -72,3 +72,21 @@ await t.test('a service sees a path below the root only where it runs outside of
     'services',
   ])
 })
+
+await t.test('a root without a service manager is an image, in which nothing runs', async t => {
+  const root = t.testdir({
+    etc: { passwd: PASSWD, group: GROUP },
+    usr: { lib: { systemd: { system: { 'x.service': '[Service]\nExecStart=/bin/x\n' } } } },
+  })
+
+  const host = createHost({ root })
+
+  t.same(
+    [host, createHost(), createHost({ root, systemctl: '/bin/false' })].map(one => one.isOffline),
+    [true, false, false],
+  )
+  t.match(await host.services.show('x.service'), { activeState: 'inactive' })
+  t.same(await host.accounts.user('prom'), { uid: 900, gid: 901 })
+  t.equal(await host.accounts.user('nobody'), undefined, 'accounts of this machine mean nothing')
+  t.equal(await host.accounts.group('daemon'), undefined)
+})

@@ -3,11 +3,11 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runCommand } from '../lab/command.ts'
-import { until } from '../lab/until.ts'
+import { runCommand } from './command.ts'
+import { until } from './until.ts'
 import { createCa } from '../simulators/certificates.ts'
 import { probe } from '../simulators/probe.ts'
-import { createSandboxNode, freePort, type SandboxNode } from './sandbox.ts'
+import { createSandboxNode, freePort, type SandboxNode } from '../sandbox/sandbox.ts'
 
 const AGENT = join(dirname(dirname(import.meta.dirname)), 'agent/main.ts')
 
