@@ -103,12 +103,19 @@ function common(plan: ActionablePlan) {
     activationReason: plan.owed.reason,
     changes: plan.changes.slice(),
     served: servedOf(plan),
-    notices: plan.compiled.notices.slice(),
+    notices: [...plan.compiled.notices, ...sourceNotices(plan)],
     ...(facts === undefined ? {} : { notAfterMs: facts.notAfterMs }),
     ...(facts === undefined || issuer === 'files'
       ? {}
       : { renewAtMs: Math.floor(renewAtMs({ ...facts, renewBeforeMs })) }),
   }
+}
+
+// The pair in use stays in use while the one that another tool has placed is no good; it must be known.
+function sourceNotices({ facts, service }: ActionablePlan): readonly Reason[] {
+  if (facts.source?.kind !== 'unusable') return []
+  const { code, message } = facts.source.reason
+  return [{ code, message: `the pair placed for ${service} is not taken over: ${message}` }]
 }
 
 /**

@@ -127,3 +127,24 @@ await t.test('a content without services is reached by a report without services
   const { nodes } = viewFleet({ rollout, members: [member([])], isOnline: () => true, nowMs: T0 })
   t.equal(nodes['a']?.outcome, 'in-sync')
 })
+
+await t.test(
+  'a node that refuses its document is judged by that, not by the one in force',
+  async t => {
+    const problem = { code: 'unsupported-desired-state', message: 'unknown option' }
+    const refusing = member([service('in-sync')], {
+      observedGeneration: 4,
+      refusedGeneration: 5,
+      problem,
+    })
+
+    t.match(view(refusing), {
+      observedGeneration: 5,
+      outcome: 'unsupported',
+      reason: problem,
+      broken: false,
+    })
+    const earlier = member([service('in-sync')], { observedGeneration: 5, refusedGeneration: 4 })
+    t.match(view(earlier), { observedGeneration: 5, outcome: 'in-sync' })
+  },
+)
