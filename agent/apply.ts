@@ -67,7 +67,7 @@ export async function applyService(
         ? await makeRelease(tools, plan)
         : preparedRelease(plan.material.release)
     await stageFiles(tools.host, plan, release, staged)
-    await proveReadable(tools.host, plan, release.id)
+    await proveReadable(tools.host, plan, release.id, staged)
     await validateStaged(tools.host, plan, staged)
     const stop = await reasonToStop(tools, plan, mode)
     if (stop !== undefined) {

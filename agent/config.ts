@@ -45,9 +45,15 @@ export interface Allowance {
 
 const parseDocument = parser('agent.toml', Document, 'config-invalid')
 
-/** The defaults where there is no file. Throws `config-invalid`. */
-export async function loadConfig(files: Files, path: string): Promise<AgentConfig> {
+/**
+ * `given`: the path that somebody named; without it the usual one, where there may be no file.
+ * Throws `config-invalid`.
+ */
+export async function loadConfig(files: Files, given: string | undefined): Promise<AgentConfig> {
+  const path = given ?? CONFIG_PATH
   const bytes = await files.read(path)
+  if (bytes === undefined && given !== undefined)
+    throw new OperationalError('config-invalid', `could not find ${path}`)
   const document = parseDocument(
     bytes === undefined ? {} : await parseToml(Buffer.from(bytes).toString('utf8'), path),
   )

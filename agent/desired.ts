@@ -41,7 +41,7 @@ export interface AcceptanceInput {
   readonly received: unknown
   readonly node: string
   readonly current: Accepted | undefined
-  /** From the ledger, which outlives a lost document. */
+  /** From the ledger. Either of ledger and document outlives the loss of the other. */
   readonly highest: { readonly generation: number | undefined; readonly digest: string | undefined }
 }
 
@@ -54,7 +54,7 @@ export function acceptDesired({ received, node, current, highest }: AcceptanceIn
   }
   if (!isIntact(parsed))
     return refused('desired-damaged', 'the digest of the desired state does not fit its content')
-  const { generation, digest } = highest
+  const { generation, digest } = newest(current?.latest, highest)
   if (generation !== undefined && parsed.generation < generation) {
     return refused(
       'desired-outdated',
@@ -71,6 +71,11 @@ export function acceptDesired({ received, node, current, highest }: AcceptanceIn
     if (current?.latest.digest === parsed.digest) return { kind: 'known' }
   }
   return { kind: 'accepted', accepted: withDocument(current, parsed) }
+}
+
+function newest(document: Document | undefined, ledger: AcceptanceInput['highest']) {
+  if (document === undefined) return ledger
+  return (ledger.generation ?? 0) > document.generation ? ledger : document
 }
 
 function withDocument(current: Accepted | undefined, latest: Document): Accepted {

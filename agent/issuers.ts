@@ -45,10 +45,15 @@ export async function observeLocalTrust(
   tls: ServiceTls,
   note: Note,
 ): Promise<readonly string[]> {
-  if (tls.certificate.issuer !== 'local-ca' || issuers.localCa === undefined) return []
-  await note(issuers.localCa.certificate)
-  const bytes = await host.files.read(issuers.localCa.certificate)
-  return bytes === undefined ? [] : splitPemCertificates(Buffer.from(bytes).toString('utf8'))
+  if (tls.certificate.issuer !== 'local-ca') return []
+  // Without it nobody can say whether the certificate in use is one of it.
+  if (issuers.localCa === undefined) throw noLocalCa(tls.service)
+  const { certificate } = issuers.localCa
+  await note(certificate)
+  const bytes = await host.files.read(certificate)
+  if (bytes === undefined)
+    throw new OperationalError('source-missing', `could not find the local CA ${certificate}`)
+  return splitPemCertificates(Buffer.from(bytes).toString('utf8'))
 }
 
 /** The pair of issuer `files`, judged. Undefined for other issuers. */
@@ -165,15 +170,7 @@ async function locallyIssued(
   request: IssueRequest,
 ): Promise<string> {
   const { spec, keys, nowMs, service } = request
-  if (issuers.localCa === undefined) {
-    throw new OperationalError(
-      'issuer-unavailable',
-      `could not issue a certificate for ${service}: no local CA is configured`,
-      {
-        hint: 'name its certificate and key under issuers.localCa',
-      },
-    )
-  }
+  if (issuers.localCa === undefined) throw noLocalCa(service)
   const { chain, key } = await readPair(host, issuers.localCa)
   const certificates = splitPemCertificates(Buffer.from(chain).toString('utf8'))
   const ca = certificates[0]
@@ -197,6 +194,14 @@ async function locallyIssued(
   })
   // A root at the end of a chain is useless to clients, intermediates are not.
   return [leaf, ...(facts.selfSigned ? [] : certificates)].join('')
+}
+
+function noLocalCa(service: ServiceName): OperationalError {
+  return new OperationalError(
+    'issuer-unavailable',
+    `could not issue a certificate for ${service}: no local CA is configured`,
+    { hint: 'name its certificate and key under issuers.localCa' },
+  )
 }
 
 // For people only; every client looks at the alternative names.

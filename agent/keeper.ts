@@ -91,6 +91,16 @@ export async function createKeeper(
     // What became of it, the passes tell from now on; a journal that was damaged is not missed.
     const reason = await reconciler.resume(inForce?.content.services ?? [])
     if (reason !== undefined) log.warn({ reason }, 'an interrupted change was not completed')
+    await recall()
+  }
+
+  // A ledger that was lost is told again what the document knows, before that is lost as well.
+  async function recall(): Promise<void> {
+    if (accepted === undefined) return
+    const { generation, digest } = accepted.latest
+    await reconciler.updateLedger(old =>
+      (old.generation ?? 0) >= generation ? old : { ...old, generation, digest },
+    )
   }
 
   return {

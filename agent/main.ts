@@ -7,7 +7,7 @@ import { OperationalError, describeError } from '../shared/errors.ts'
 import { createLogger } from '../shared/log.ts'
 import { askAgent } from './commands/control.ts'
 import { EXIT, HELP, type Options, parseOptions } from './commands/options.ts'
-import { CONFIG_PATH, loadConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 import { createHost } from './edges/host.ts'
 import { presentResult } from './present.ts'
 import { AGENT_VERSION } from './version.ts'
@@ -18,7 +18,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (options.help) return say(HELP)
   const { root, systemctl } = options
   const host = createHost({ root, systemctl })
-  const config = await loadConfig(host.files, options.config ?? CONFIG_PATH)
+  const config = await loadConfig(host.files, options.config)
   const stateDirectory = options.stateDirectory ?? config.stateDirectory
   const physicalPath = (path: string) => (root === undefined ? path : join(root, path))
   const context = {

@@ -15,23 +15,41 @@ export async function proveReadable(
   host: Host,
   plan: ActionablePlan,
   release: string,
+  staged: readonly PreparedFile[],
 ): Promise<void> {
   const path = releaseDirectory(plan.compiled.material.directory, release)
-  const paths = [`${path}/${KEY_FILE}`, `${path}/${CHAIN_FILE}`].map(host.servicePath)
+  const pair = [`${path}/${KEY_FILE}`, `${path}/${CHAIN_FILE}`].map(host.servicePath)
+  // They keep owner and mode of what they replace, which may be nothing that the service can read.
+  // Environment files are read by the service manager.
+  const files = staged.filter(file => file.plan.intent?.kind !== 'environment')
+  const all = [...pair, ...files.map(file => host.servicePath(file.staged))]
+  if ((await unreadable(host, plan, all)) === undefined) return
+  const { user, unit } = plan.unit
+  const stderr = await unreadable(host, plan, pair)
+  if (stderr !== undefined) {
+    throw new OperationalError('key-unreadable', `user ${user} of ${unit} cannot read ${pair[0]}`, {
+      hint: `a directory above it is closed to that user, or hidden by the sandbox of ${unit}`,
+      details: { stderr },
+    })
+  }
+  const paths = files.map(file => file.plan.path).join(' or ')
+  throw new OperationalError('config-unreadable', `user ${user} of ${unit} cannot read ${paths}`, {
+    hint: 'give it to the group of that user, mode 0640',
+  })
+}
+
+/** What the test said where one of them cannot be read by the service; undefined: all can. */
+async function unreadable(
+  host: Host,
+  plan: ActionablePlan,
+  paths: readonly string[],
+): Promise<string | undefined> {
   const test = paths.flatMap((file, index) => (index === 0 ? ['-r', file] : ['-a', '-r', file]))
   const result = await host.commands.run(['/usr/bin/test', ...test], {
     timeoutMs: READ_TIMEOUT_MS,
     asServiceOf: plan.unit,
   })
-  if (result.code === 0) return
-  throw new OperationalError(
-    'key-unreadable',
-    `user ${plan.unit.user} of ${plan.unit.unit} cannot read ${paths[0]}`,
-    {
-      hint: `a directory above it is closed to that user, or hidden by the sandbox of ${plan.unit.unit}`,
-      details: { stderr: result.stderr.slice(0, 500) },
-    },
-  )
+  return result.code === 0 ? undefined : result.stderr.slice(0, 500)
 }
 
 export async function validateStaged(

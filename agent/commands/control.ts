@@ -53,10 +53,12 @@ export async function serveControl(path: string, control: AgentControl): Promise
       return
     }
     // Also what is thrown at once, by an agent that is still starting, is an answer.
-    Promise.resolve().then(handle).then(
-      body => reply(200, body),
-      error => reply(500, { message: describeError(error) }),
-    )
+    Promise.resolve()
+      .then(handle)
+      .then(
+        body => reply(200, body),
+        error => reply(500, { message: describeError(error) }),
+      )
   })
   if (await isAgentRunning(path)) {
     throw new OperationalError(

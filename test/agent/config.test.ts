@@ -8,7 +8,7 @@ import { newNode } from '../support/memory-fleet.ts'
 async function load(text: string | undefined) {
   const { files } = newNode()
   if (text !== undefined) files.put(CONFIG_PATH, text)
-  return loadConfig(files, CONFIG_PATH)
+  return loadConfig(files, undefined)
 }
 
 const ALL = ['influxdb', 'prometheus']
@@ -25,6 +25,17 @@ await t.test('without a file everything has its default, and everything is allow
   t.strictSame(await load(undefined), defaults)
   t.strictSame(await load(''), defaults)
   t.strictSame(await load('# nothing but a comment\n'), defaults)
+})
+
+await t.test('a file that somebody named must be there', async t => {
+  const { files } = newNode()
+
+  await t.rejects(loadConfig(files, '/etc/other.toml'), {
+    code: 'config-invalid',
+    message: 'could not find /etc/other.toml',
+  })
+  files.put('/etc/other.toml', 'interval = "1h"')
+  t.equal((await loadConfig(files, '/etc/other.toml')).intervalMs, 3_600_000)
 })
 
 await t.test('a node may narrow what the agent does', async t => {

@@ -61,6 +61,23 @@ await t.test('the ledger outlives a lost document', async t => {
   t.equal(codeOf(judge(five, lost)), 'accepted', 'the very same one may come back')
 })
 
+await t.test('the document outlives a lost ledger', async t => {
+  const five = documentOf({ generation: 5, services })
+  const current: Accepted = { version: 1, latest: five }
+
+  t.equal(codeOf(judge(documentOf({ generation: 4, services }), { current })), 'desired-outdated')
+  t.equal(
+    codeOf(judge(documentOf({ generation: 5, services: others }), { current })),
+    'desired-conflict',
+  )
+  t.equal(codeOf(judge(five, { current })), 'known')
+  // A crash between the two writes: the ledger is ahead.
+  const six = documentOf({ generation: 6, services: others })
+  const ahead = { current, generation: 6, digest: six.digest }
+  t.equal(codeOf(judge(six, ahead)), 'accepted')
+  t.equal(codeOf(judge(five, ahead)), 'desired-outdated')
+})
+
 await t.test('a document for another node, or that was tampered with, is refused', async t => {
   const good = documentOf({ generation: 1, services })
   const { contentDigest } = documentOf({ generation: 1, services: others })

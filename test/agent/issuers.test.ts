@@ -63,50 +63,61 @@ async function issue(
 const codeOf = (error: unknown) => (error instanceof OperationalError ? error.code : String(error))
 const failed = (work: Promise<unknown>) => work.then(() => 'no error', codeOf)
 
-await t.test('self-signed: a leaf that is its own trust, for the names and the time wanted', async t => {
-  const node = newNode()
+await t.test(
+  'self-signed: a leaf that is its own trust, for the names and the time wanted',
+  async t => {
+    const node = newNode()
 
-  const pem = await issue('self-signed', node)
+    const pem = await issue('self-signed', node)
 
-  const facts = certificateFacts(pem)
-  t.match(facts, { selfSigned: true, isCa: false, dnsNames: ['localhost', 'n1'] })
-  t.strictSame(facts.ipAddresses, ['127.0.0.1'])
-  t.ok(facts.notBeforeMs <= node.nowMs() && facts.notBeforeMs > node.nowMs() - 600_000)
-  t.ok(Math.abs(facts.notAfterMs - facts.notBeforeMs - 90 * DAY_MS) < 2_000)
-  t.ok(new X509Certificate(pem).checkPrivateKey(createPrivateKey(keys.privateKeyPem.reveal())))
-  t.not(certificateFacts(await issue('self-signed', node)).serial, facts.serial)
-})
+    const facts = certificateFacts(pem)
+    t.match(facts, { selfSigned: true, isCa: false, dnsNames: ['localhost', 'n1'] })
+    t.strictSame(facts.ipAddresses, ['127.0.0.1'])
+    t.ok(facts.notBeforeMs <= node.nowMs() && facts.notBeforeMs > node.nowMs() - 600_000)
+    t.ok(Math.abs(facts.notAfterMs - facts.notBeforeMs - 90 * DAY_MS) < 2_000)
+    t.ok(new X509Certificate(pem).checkPrivateKey(createPrivateKey(keys.privateKeyPem.reveal())))
+    t.not(certificateFacts(await issue('self-signed', node)).serial, facts.serial)
+  },
+)
 
 await t.test('client use is in the certificate only where it is wanted', async t => {
   const usages = async (clientUse: boolean) =>
-    new X509Certificate(await issue('self-signed', newNode(), NO_LOCAL_ISSUERS, { clientUse })).keyUsage
+    new X509Certificate(await issue('self-signed', newNode(), NO_LOCAL_ISSUERS, { clientUse }))
+      .keyUsage
 
   t.notOk((await usages(false)).includes('1.3.6.1.5.5.7.3.2'))
   t.ok((await usages(true)).includes('1.3.6.1.5.5.7.3.2'))
 })
 
-await t.test('local-ca: issued by it, never longer than it, and its root is what clients trust', async t => {
-  const node = newNode()
-  const ca = createMemoryCa(node.nowMs())
-  node.files.put(CERTIFICATE, ca.certificatePem)
-  node.files.put(KEY, ca.keyPem)
+await t.test(
+  'local-ca: issued by it, never longer than it, and its root is what clients trust',
+  async t => {
+    const node = newNode()
+    const ca = createMemoryCa(node.nowMs())
+    node.files.put(CERTIFICATE, ca.certificatePem)
+    node.files.put(KEY, ca.keyPem)
 
-  const pem = await issue('local-ca', node, LOCAL_CA)
+    const pem = await issue('local-ca', node, LOCAL_CA)
 
-  t.equal(splitPemCertificates(pem).length, 1, 'without the root, which clients have')
-  t.ok(new X509Certificate(pem).verify(new X509Certificate(ca.certificatePem).publicKey))
-  t.strictSame(await observeLocalTrust(node.host, LOCAL_CA, await intent('local-ca'), note), [
-    ca.certificatePem,
-  ])
-  t.ok(noted.includes(CERTIFICATE), 'its change wakes the loop')
-  t.strictSame(await observeLocalTrust(node.host, LOCAL_CA, await intent('self-signed'), note), [])
-  node.advance(3_649.9 * DAY_MS)
-  const last = certificateFacts(await issue('local-ca', node, LOCAL_CA))
-  t.ok(last.notAfterMs <= certificateFacts(ca.certificatePem).notAfterMs)
-})
+    t.equal(splitPemCertificates(pem).length, 1, 'without the root, which clients have')
+    t.ok(new X509Certificate(pem).verify(new X509Certificate(ca.certificatePem).publicKey))
+    t.strictSame(await observeLocalTrust(node.host, LOCAL_CA, await intent('local-ca'), note), [
+      ca.certificatePem,
+    ])
+    t.ok(noted.includes(CERTIFICATE), 'its change wakes the loop')
+    t.strictSame(
+      await observeLocalTrust(node.host, LOCAL_CA, await intent('self-signed'), note),
+      [],
+    )
+    node.advance(3_649.9 * DAY_MS)
+    const last = certificateFacts(await issue('local-ca', node, LOCAL_CA))
+    t.ok(last.notAfterMs <= certificateFacts(ca.certificatePem).notAfterMs)
+  },
+)
 
 await t.test('local-ca: what is wrong with it is said, and nothing is issued', async t => {
-  const { nowMs } = newNode()
+  const { clock } = newNode().host
+  const nowMs = () => clock.now()
   const ca = createMemoryCa(nowMs())
   const other = createMemoryCa(nowMs())
   const leaf = ca.issue(keys.publicKeyPem, nowMs(), DAY_MS)
@@ -130,6 +141,14 @@ await t.test('local-ca: what is wrong with it is said, and nothing is issued', a
   old.advance(3_651 * DAY_MS)
   t.equal(await failed(issue('local-ca', old, LOCAL_CA)), 'issuer-expired')
   t.equal(await failed(issue('local-ca')), 'issuer-unavailable', 'none is configured')
+  // It is missed as well where there is a certificate that may or may not be one of it.
+  const { host } = newNode()
+  const wanted = await intent('local-ca')
+  t.equal(await failed(observeLocalTrust(host, LOCAL_CA, wanted, note)), 'source-missing')
+  t.equal(
+    await failed(observeLocalTrust(host, NO_LOCAL_ISSUERS, wanted, note)),
+    'issuer-unavailable',
+  )
 })
 
 await t.test('internal needs a controller, and asks it for this service and key only', async t => {
@@ -150,7 +169,11 @@ await t.test('internal needs a controller, and asks it for this service and key 
   t.equal(pem, 'chain')
   t.strictSame(asked, [{ service: 'influxdb', keys }])
   t.equal(await failed(issue('internal')), 'issuer-unavailable')
-  t.equal(await failed(issue('files', newNode(), FILES)), 'issuer-unavailable', 'a pair is taken over')
+  t.equal(
+    await failed(issue('files', newNode(), FILES)),
+    'issuer-unavailable',
+    'a pair is taken over',
+  )
 })
 
 await t.test('files: a good pair is what it is', async t => {
@@ -168,7 +191,8 @@ await t.test('files: a good pair is what it is', async t => {
 })
 
 await t.test('files: what is wrong with a pair is said', async t => {
-  const { nowMs } = newNode()
+  const { clock } = newNode().host
+  const nowMs = () => clock.now()
   const ca = createMemoryCa(nowMs())
   const other = await generateKey('ec-p256')
   const leaf = ca.issue(keys.publicKeyPem, nowMs(), DAY_MS)

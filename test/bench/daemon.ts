@@ -2,18 +2,16 @@
 // spec wants of the node.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askAgent } from '../../agent/commands/control.ts'
 import { describeOutcome, type Outcome, runCommand } from '../lab/command.ts'
 import { until } from '../lab/until.ts'
-import { freePort } from '../sandbox/sandbox.ts'
-import { AGENT, type BenchNode, createBenchNode, ENVIRONMENT } from './bench-node.ts'
+import { freePort, type SandboxNode } from '../sandbox/sandbox.ts'
+import { createBenchNode } from './bench-node.ts'
+import { AGENT_FLAGS, ENVIRONMENT, type Programs } from './programs.ts'
 
-const PROJECT = dirname(dirname(import.meta.dirname))
-const CONTROLLER = join(PROJECT, 'controller/main.ts')
-const CLI = join(PROJECT, 'controller/cli/main.ts')
 const STATE = 'var/lib/tlsfleet/agent'
 
 const SPEC = `version: 1
@@ -28,18 +26,14 @@ services:
 `
 
 export interface Daemon {
-  readonly node: BenchNode
+  readonly node: SandboxNode
   readonly pid: number
   /** Resolves when the loop has not passed for `quietMs`. */
   idle(quietMs: number): Promise<void>
   stop(): Promise<void>
 }
 
-/** `agent`: how the daemon is started, without the command; the project's source by default. */
-export async function startDaemon(
-  dir: string,
-  agent: readonly string[] = [AGENT],
-): Promise<Daemon> {
+export async function startDaemon(dir: string, programs: Programs): Promise<Daemon> {
   const node = await createBenchNode(dir, 'daemon')
   const children: ChildProcess[] = []
   const stop = async () => {
@@ -47,12 +41,14 @@ export async function startDaemon(
     await node.stop()
   }
   try {
-    const cli = await startController(dir, children)
+    const cli = await startController(dir, programs, children)
     const enrollment = await cli('node', 'add', 'daemon', '--ip', '127.0.0.1', '--dns', 'localhost')
     const token: string = JSON.parse(enrollment).enrollment.token
     const where = ['--root', node.root, '--systemctl', node.systemctl]
-    await succeed('enroll', [AGENT, 'enroll', '--token-file', '-', ...where], { input: token })
-    const pid = await startAgent([...agent, 'run', ...where], children)
+    await succeed('enroll', [programs.agent, 'enroll', '--token-file', '-', ...where], {
+      input: token,
+    })
+    const pid = await startAgent([...AGENT_FLAGS, programs.agent, 'run', ...where], children)
     writeFileSync(join(dir, 'fleet.yaml'), SPEC)
     await cli('apply', '-f', join(dir, 'fleet.yaml'), '--yes', '--quiet')
     const socket = join(node.root, STATE, 'agent.sock')
@@ -64,7 +60,11 @@ export async function startDaemon(
 }
 
 /** Returns the operator's command, logged in. */
-async function startController(dir: string, children: ChildProcess[]) {
+async function startController(
+  dir: string,
+  { controller, cli }: Programs,
+  children: ChildProcess[],
+) {
   const data = join(dir, 'controller')
   const ports = { operator: await freePort(), agent: await freePort(), enroll: await freePort() }
   const listen = Object.entries(ports).flatMap(([name, port]) => [
@@ -72,19 +72,19 @@ async function startController(dir: string, children: ChildProcess[]) {
     `127.0.0.1:${port}`,
   ])
   const fleet = ['--fleet', 'bench', '--public-name', '127.0.0.1']
-  const init = [CONTROLLER, 'init', '--json', '--data-dir', data, ...fleet, ...listen]
+  const init = [controller, 'init', '--json', '--data-dir', data, ...fleet, ...listen]
   const made: { pin: string; adminToken: string } = JSON.parse(await succeed('init', init))
-  const serve = [CONTROLLER, 'serve', '--data-dir', data, '--log-level', 'warn']
+  const serve = [controller, 'serve', '--data-dir', data, '--log-level', 'warn']
   children.push(spawn(process.execPath, serve, { stdio: ['ignore', 'ignore', 'inherit'] }))
 
   const env = { TLSFLEET_CONFIG: join(dir, 'cli.json') }
   const url = ['--url', `https://127.0.0.1:${ports.operator}`]
-  const login = [CLI, 'login', ...url, '--ca-pin', made.pin, '--token', '-']
+  const login = [cli, 'login', ...url, '--ca-pin', made.pin, '--token', '-']
   await until(async () => succeed('login', login, { input: made.adminToken, env }), {
     what: 'login at the controller',
     everyMs: 200,
   })
-  return (...argv: readonly string[]) => succeed(argv[0] ?? '', [CLI, '--json', ...argv], { env })
+  return (...argv: readonly string[]) => succeed(argv[0] ?? '', [cli, '--json', ...argv], { env })
 }
 
 async function succeed(
@@ -102,7 +102,7 @@ async function succeed(
 }
 
 async function startAgent(argv: readonly string[], children: ChildProcess[]): Promise<number> {
-  const child = spawn(process.execPath, ['--expose-gc', ...argv], {
+  const child = spawn(process.execPath, argv, {
     env: ENVIRONMENT,
     stdio: ['ignore', 'ignore', 'pipe'],
   })

@@ -32,6 +32,8 @@ export interface FakeController {
   readonly caPem: string
   /** What polls are answered with as long as it is newer than what they know. */
   offer(document: unknown): void
+  /** Delivered once, whatever the poll knows: a controller that was restored, or is hostile. */
+  push(document: unknown): void
   askPreview(preview: PreviewRequest): void
   /** Every connection breaks, and no new one comes about. */
   leave(): void
@@ -60,6 +62,7 @@ export function createFakeController(nowMs: () => number): FakeController {
   const ca = createMemoryCa(nowMs())
   let document: unknown
   let preview: PreviewRequest | undefined
+  let pushed: unknown
   let isAway = false
   const parked = new Set<() => void>()
   const stir = () => {
@@ -79,6 +82,7 @@ export function createFakeController(nowMs: () => number): FakeController {
   const controller: Omit<FakeController, 'remote'> = {
     caPem: ca.certificatePem,
     offer: given => change(() => (document = given)),
+    push: given => change(() => (pushed = given)),
     askPreview: asked => change(() => (preview = asked)),
     leave: () => change(() => (isAway = true)),
     comeBack: () => change(() => (isAway = false)),
@@ -101,6 +105,11 @@ export function createFakeController(nowMs: () => number): FakeController {
         if (signal.aborted) throw unreachable()
         const asked = preview
         preview = undefined
+        if (pushed !== undefined) {
+          const once = pushed
+          pushed = undefined
+          return { document: once, nowMs: nowMs() }
+        }
         if (isNewer(document, generation) || asked !== undefined) {
           return {
             ...(isNewer(document, generation) ? { document } : {}),

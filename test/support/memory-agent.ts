@@ -56,7 +56,7 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   await prepareState(node.host, STATE)
   const clock = createLoopClock(node)
-  const life = { isDead: false }
+  const life = new AbortController()
   const stop = new AbortController()
   const host = { ...node.host, clock, ...parts.host }
   const wake = createWake(clock)
@@ -76,7 +76,7 @@ export async function startAgent(
       },
       intervalMs: parts.intervalMs ?? 300_000,
       identity: parts.identity ?? createIdentity(node.nowMs()),
-      connect: () => mortal(controller.remote, life),
+      connect: () => mortal(controller.remote, life.signal),
       wake,
       heartbeat: () => {
         heartbeats += 1
@@ -126,16 +126,15 @@ export async function startAgent(
       work()
       await passed(target)
     },
-    advance: clock.advance,
+    advance: ms => clock.advance(ms),
     async stop() {
       stop.abort()
       await ended
     },
     signalStop: () => stop.abort(),
     kill() {
-      life.isDead = true
+      life.abort()
       clock.kill()
-      stop.abort()
     },
     ended,
   }
@@ -151,8 +150,8 @@ function createLoopClock(node: MemoryNode): LoopClock {
   const sleepers = new Set<{ readonly dueMs: number; readonly wake: () => void }>()
   let isDead = false
   return {
-    now: clock.now,
-    monotonic: clock.monotonic,
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
     async sleep(delayMs, signal) {
       if (isDead) return FOREVER
       if (delayMs < SHORT_MS) return clock.sleep(delayMs)
@@ -180,19 +179,21 @@ function createLoopClock(node: MemoryNode): LoopClock {
 }
 
 /** The connections of a process: when it is gone, nothing comes back any more. */
-function mortal(remote: Remote, life: { readonly isDead: boolean }): Remote {
+function mortal(remote: Remote, death: AbortSignal): Remote {
   const alive = async <T>(answer: () => Promise<T>): Promise<T> => {
-    if (life.isDead) return FOREVER
+    if (death.aborted) return FOREVER
     try {
       const result = await answer()
-      return life.isDead ? await FOREVER : result
+      return death.aborted ? await FOREVER : result
     } catch (error) {
-      if (life.isDead) return FOREVER
+      if (death.aborted) return FOREVER
       throw error
     }
   }
   return {
-    desired: (question, signal) => alive(() => remote.desired(question, signal)),
+    // The other side sees the connection break, and must not answer to nobody.
+    desired: (question, signal) =>
+      alive(() => remote.desired(question, AbortSignal.any([signal, death]))),
     report: (report, signal) => alive(() => remote.report(report, signal)),
     preview: (answer, signal) => alive(() => remote.preview(answer, signal)),
     sign: (request, signal) => alive(() => remote.sign(request, signal)),

@@ -27,6 +27,8 @@ export interface Wish {
   readonly dns?: readonly string[]
   readonly lifetime?: string
   readonly clientAuth?: string
+  /** CA certificates of clients. */
+  readonly trust?: readonly string[]
   readonly services?: readonly string[]
 }
 
@@ -36,6 +38,7 @@ export async function wish({
   dns = ['n1', 'localhost'],
   lifetime = '90d',
   clientAuth = 'none',
+  trust = [],
   services = ['prometheus', 'influxdb'],
 }: Wish = {}): Promise<readonly ServiceTls[]> {
   const entries = services.map(service => ({
@@ -43,6 +46,7 @@ export async function wish({
     issuer,
     names: { dns, ip: ['127.0.0.1'] },
     lifetime,
+    trust,
     ...(service === 'prometheus' ? { clientAuth } : {}),
     verify: { stableFor: '300ms', deadline: '30s' },
   }))

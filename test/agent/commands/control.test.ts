@@ -96,27 +96,33 @@ await t.test('an agent that hangs counts as running', async t => {
   t.equal(await isAgentRunning(path), true)
 })
 
-await t.test('the socket of an agent that died is taken over, that of a living one is not', async t => {
-  const path = socketPath(t)
-  writeFileSync(path, 'left over')
-  const server = await serveControl(path, CONTROL)
-  t.teardown(() => server.close())
+await t.test(
+  'the socket of an agent that died is taken over, that of a living one is not',
+  async t => {
+    const path = socketPath(t)
+    writeFileSync(path, 'left over')
+    const server = await serveControl(path, CONTROL)
+    t.teardown(() => server.close())
 
-  await t.rejects(serveControl(path, CONTROL), { code: 'agent-running' })
-  t.match(await askAgent(path, 'status'), { node: 'n1' })
-})
+    await t.rejects(serveControl(path, CONTROL), { code: 'agent-running' })
+    t.match(await askAgent(path, 'status'), { node: 'n1' })
+  },
+)
 
-await t.test('an agent that is still starting answers an error, stays alive, and counts as running', async t => {
-  const starting = () => {
-    throw new OperationalError('agent-starting', 'the agent is still starting')
-  }
-  const path = await serve(t, { status: starting, plan: starting })
+await t.test(
+  'an agent that is still starting answers an error, stays alive, and counts as running',
+  async t => {
+    const starting = () => {
+      throw new OperationalError('agent-starting', 'the agent is still starting')
+    }
+    const path = await serve(t, { status: starting, plan: starting })
 
-  await t.rejects(askAgent(path, 'status'), { code: 'agent-failed', message: /still starting/ })
-  await t.rejects(askAgent(path, 'plan'), { code: 'agent-failed' })
-  t.equal(await isAgentRunning(path), true)
-  t.equal((await askAgent(path, 'apply')).services.length, 1)
-})
+    await t.rejects(askAgent(path, 'status'), { code: 'agent-failed', message: /still starting/ })
+    await t.rejects(askAgent(path, 'plan'), { code: 'agent-failed' })
+    t.equal(await isAgentRunning(path), true)
+    t.equal((await askAgent(path, 'apply')).services.length, 1)
+  },
+)
 
 await t.test('an agent that ends while it is asked gives an error, not a stack', async t => {
   const path = socketPath(t)
