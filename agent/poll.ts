@@ -28,6 +28,7 @@ const RETRY = { baseMs: 1_000, maxMs: 60_000 }
 /** Runs until the signal is aborted. */
 export async function pollDesired(options: PollOptions): Promise<void> {
   const { clock, log, signal } = options
+  const complain = createComplaint(log)
   let failures = 0
   while (!signal.aborted) {
     try {
@@ -41,21 +42,26 @@ export async function pollDesired(options: PollOptions): Promise<void> {
         await clock.sleep(options.random() * 100, signal)
     } catch (error) {
       if (signal.aborted) return
-      logFailure(log, failures, error)
+      complain(failures, error)
       await clock.sleep(backoffMs({ attempt: failures, ...RETRY, random: options.random }), signal)
       failures += 1
     }
   }
 }
 
-// The first failure is worth a line, and then one now and again: an outage of a day must not fill a disk.
-function logFailure(log: Logger, failures: number, error: unknown): void {
-  const code = error instanceof OperationalError ? error.code : 'unexpected'
-  if (code === 'unexpected') throw error
-  const line = { code, error: describeError(error), failures: failures + 1 }
-  if (failures === 0 || failures % 60 === 0)
-    log.warn(line, 'controller cannot be asked; going on with the last accepted state')
-  else log.debug(line, 'controller cannot be asked')
+// The first failure is worth a line, one of another kind, and then one now and again: an outage of a
+// day must not fill a disk, and a refusal must not be hidden by the outage before it.
+function createComplaint(log: Logger): (failures: number, error: unknown) => void {
+  let last: string | undefined
+  return (failures, error) => {
+    if (!(error instanceof OperationalError)) throw error
+    const { code } = error
+    const line = { code, error: describeError(error), failures: failures + 1 }
+    if (failures === 0 || failures % 60 === 0 || code !== last)
+      log.warn(line, 'controller cannot be asked; going on with the last accepted state')
+    else log.debug(line, 'controller cannot be asked')
+    last = code
+  }
 }
 
 export interface Reporter {
@@ -68,6 +74,7 @@ export function createReporter(
   options: Pick<PollOptions, 'remote' | 'clock' | 'log' | 'random'>,
 ): Reporter {
   const { clock, log } = options
+  const complain = createComplaint(log)
   let waiting: Report | undefined
   let arrived: string | undefined
   let interrupt: AbortController | undefined
@@ -93,7 +100,7 @@ export function createReporter(
           failures = 0
         } catch (error) {
           if (signal.aborted) return
-          logFailure(log, failures, error)
+          complain(failures, error)
           await clock.sleep(
             backoffMs({ attempt: failures, ...RETRY, random: options.random }),
             signal,

@@ -73,6 +73,29 @@ await t.test(
   },
 )
 
+await t.test('a refusal is not hidden by the outage before it', async t => {
+  const codes = ['controller-unreachable', 'identity-refused', 'identity-refused']
+  let asked = 0
+  const { shared, warnings, stop } = scene({
+    async desired() {
+      const code = codes[asked]
+      asked += 1
+      if (code === undefined) stop.abort()
+      throw new OperationalError(code ?? 'controller-unreachable', 'no')
+    },
+  })
+
+  await pollDesired({
+    ...shared,
+    generation: () => 1,
+    onAnswer: () => undefined,
+    signal: stop.signal,
+  })
+
+  t.match(warnings, [[{ code: 'controller-unreachable' }], [{ code: 'identity-refused' }]])
+  t.equal(warnings.length, 2)
+})
+
 await t.test('an answer ends the slowness; jitter keeps a fleet apart', async t => {
   let asked = 0
   const { shared, sleeps, stop } = scene({
