@@ -221,7 +221,8 @@ async function passAll(
     const input = {
       services: allowed,
       mode: document.mode,
-      claim: createClaim(document, session.remote(), options.allow, signal),
+      claim: createClaim(document, session.remote(), signal),
+      allowedActivations: options.allow.activations,
       signInternal: signer(session, document, signal),
       // What is only being prepared is new anyway.
       renew: document.mode === 'enforce' ? renew : [],

@@ -4,28 +4,15 @@
 import type { DesiredState } from '../shared/contract/desired-state.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
-import type { Allowance } from './config.ts'
-import { type ActionablePlan, activationOf } from './plan.ts'
+import type { ActionablePlan } from './plan.ts'
 import type { Remote } from './remote.ts'
 
 export type Claim = (plan: ActionablePlan) => Promise<Reason | undefined>
 
 /** For one pass: a permit that was granted holds for all services of the document. */
-export function createClaim(
-  document: DesiredState,
-  remote: Remote,
-  allow: Allowance,
-  signal: AbortSignal,
-): Claim {
+export function createClaim(document: DesiredState, remote: Remote, signal: AbortSignal): Claim {
   let granted = !document.permit
   return async plan => {
-    const activation = activationOf(plan.owed)
-    if (!allow.activations.includes(activation)) {
-      return {
-        code: 'activation-not-allowed',
-        message: `this node's own configuration does not allow a ${activation}`,
-      }
-    }
     if (granted || plan.hasConverged) return undefined
     const { generation, digest } = document
     try {

@@ -3,7 +3,7 @@
 
 import { digestOf, type Json } from '../shared/digest.ts'
 import type { Mode } from '../shared/contract/desired-state.ts'
-import type { ServiceReport } from '../shared/contract/report.ts'
+import type { Activation, ServiceReport } from '../shared/contract/report.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import type { ServiceName, ServiceTls } from '../shared/contract/service.ts'
 import type { Logger } from '../shared/log.ts'
@@ -22,7 +22,13 @@ import {
 } from './ledger.ts'
 import { type Observer, createObserver } from './observe.ts'
 import { inputDigests } from './owed.ts'
-import { type ActionablePlan, type ServicePlan, isConverged, planService } from './plan.ts'
+import {
+  activationOf,
+  type ActionablePlan,
+  type ServicePlan,
+  isConverged,
+  planService,
+} from './plan.ts'
 import { reportOfApply, reportOfPlan } from './report.ts'
 import { releaseDirectory } from './resources/material.ts'
 import { judgeServed } from './served.ts'
@@ -46,6 +52,8 @@ export interface PassInput {
   /** See ApplyTools.claim. */
   readonly claim: (plan: ActionablePlan) => Promise<Reason | undefined>
   readonly signal: AbortSignal
+  /** What this node's own configuration lets the agent do; everything when absent. */
+  readonly allowedActivations?: readonly Activation[]
   /** Services that get a new key and certificate whether or not they are due. */
   readonly renew?: readonly ServiceName[]
 }
@@ -111,6 +119,8 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
       if (!plan.isInactive && input.mode === 'enforce') await recordLoaded(plan, digest)
       return reportOfPlan(plan)
     }
+    const forbidden = forbiddenBy(input.allowedActivations, plan)
+    if (forbidden !== undefined) return reportOfPlan(forbidden)
     const planned = digestOf(asJson({ digest, changes: plan.changes }))
     const before = staged.get(tls.service)
     // Prepared already, and nothing has changed since.
@@ -276,6 +286,24 @@ async function guarded(
       unit: undefined,
       version: undefined,
     })
+  }
+}
+
+// Said before anything is prepared, so that a rollout ends at its beginning and not half-way.
+function forbiddenBy(
+  allowed: readonly Activation[] | undefined,
+  plan: ActionablePlan,
+): ServicePlan | undefined {
+  const activation = activationOf(plan.owed)
+  if (allowed === undefined || allowed.includes(activation)) return undefined
+  const message = `this node's own configuration does not allow a ${activation} of ${plan.unit.unit}`
+  return {
+    kind: 'blocked',
+    service: plan.service,
+    outcome: 'unsupported',
+    reason: { code: 'activation-not-allowed', message },
+    unit: plan.unit,
+    version: plan.compiled.version,
   }
 }
 

@@ -28,6 +28,14 @@ const RESTARTS_TOLERATED = 1
 // Without an activation there is no start to wait for: what is not served by then will not be, and
 // every moment of it is an outage.
 const QUIET_DEADLINE_MS = 10_000
+// What is served is the new certificate, and clients will not accept it: waiting changes nothing.
+const FINAL_CODES: readonly string[] = [
+  'certificate-untrusted',
+  'certificate-name-mismatch',
+  'certificate-expired',
+  'certificate-not-yet-valid',
+  'san-missing',
+]
 // A product that loads its data before it listens refuses connections for a while; that is no failure before the deadline.
 const FAILED_LOOKS_TOLERATED = 2
 
@@ -46,6 +54,7 @@ export async function verifyService(host: Host, proof: Proof): Promise<Verdict> 
     | undefined
   let restartsAtFirst: number | undefined
   let failedLooks = 0
+  let finalLooks = 0
   let last: Reason = { code: 'not-verified', message: `${proof.unit} was not seen yet` }
   for (;;) {
     const unit = await host.services.show(proof.unit)
@@ -75,6 +84,8 @@ export async function verifyService(host: Host, proof: Proof): Promise<Verdict> 
         return { kind: 'proven', unit }
     } else {
       goodSince = undefined
+      finalLooks = FINAL_CODES.includes(problem.code) ? finalLooks + 1 : 0
+      if (finalLooks > FAILED_LOOKS_TOLERATED) return { kind: 'disproven', reason: problem, unit }
       last = problem
     }
     if (nowMs - startedAt >= deadlineMs)

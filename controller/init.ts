@@ -2,7 +2,7 @@
 // of it is one transaction: it is there completely or not at all, and is never made twice.
 
 import { chmodSync, mkdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Name } from '../shared/contract/schema.ts'
 import { OperationalError } from '../shared/errors.ts'
 import { spkiPin } from '../shared/pki/pin.ts'
@@ -108,6 +108,8 @@ function alreadyInitialised(dataDir: string, fleet: string): OperationalError {
 
 function makePrivateDirectory(path: string): void {
   try {
+    // What is above it is no secret, and the controller's user must get through.
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
     mkdirSync(path, { recursive: true, mode: 0o700 })
     // One that existed, made by a package or by hand, may be open to others.
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o700)

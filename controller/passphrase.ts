@@ -75,7 +75,7 @@ export function readOrMakePassphrase(
 // On disk for good before a key is sealed with it: without it the authorities are lost.
 function makePassphrase(path: string, random: RandomBytes): true {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
     const file = openSync(path, 'wx', 0o600)
     try {
       writeSync(file, `${Buffer.from(random(32)).toString('base64url')}\n`)

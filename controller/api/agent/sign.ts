@@ -123,7 +123,7 @@ async function leafRequest(
       `${missing.join(', ')} is not recorded for ${node}`,
     )
   return {
-    profile: clientAuth === 'none' ? 'server' : 'server-client',
+    profile: needsClientUse(clientAuth) ? 'server-client' : 'server',
     publicKeyPem: key.publicKeyPem,
     lifetimeMs: certificate.lifetimeMs,
     names,
@@ -141,7 +141,7 @@ function isStillWanted(
   return (
     issued.notAfterMs - renewBeforeMs > nowMs &&
     hasExactly(certificateFacts(leaf), names) &&
-    leaf.keyUsage.includes(OID.clientAuth) === (clientAuth !== 'none') &&
+    leaf.keyUsage.includes(OID.clientAuth) === needsClientUse(clientAuth) &&
     (issuedBy === undefined || certificateFacts(issuer).fingerprint === issuedBy)
   )
 }
@@ -181,4 +181,9 @@ function leafRecord(
     notAfterMs,
     issuedAtMs,
   }
+}
+
+// Only where certificates are demanded from every client does the service's own probe need one.
+function needsClientUse(clientAuth: ServiceTls['clientAuth']): boolean {
+  return clientAuth === 'required'
 }
