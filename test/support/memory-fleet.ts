@@ -30,6 +30,8 @@ export interface Wish {
   /** CA certificates of clients. */
   readonly trust?: readonly string[]
   readonly services?: readonly string[]
+  /** Option of prometheus. */
+  readonly externalUrl?: 'manage' | 'leave'
 }
 
 /** The desired state of a node in memory, in the words of a desired file. */
@@ -40,6 +42,7 @@ export async function wish({
   clientAuth = 'none',
   trust = [],
   services = ['prometheus', 'influxdb'],
+  externalUrl = 'manage',
 }: Wish = {}): Promise<readonly ServiceTls[]> {
   const entries = services.map(service => ({
     service,
@@ -47,7 +50,7 @@ export async function wish({
     names: { dns, ip: ['127.0.0.1'] },
     lifetime,
     trust,
-    ...(service === 'prometheus' ? { clientAuth } : {}),
+    ...(service === 'prometheus' ? { clientAuth, options: { externalUrl } } : {}),
     verify: { stableFor: '300ms', deadline: '30s' },
   }))
   return (await parseDesiredFile(JSON.stringify({ version: 1, services: entries }), 'wish'))

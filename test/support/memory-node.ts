@@ -29,6 +29,8 @@ interface Unit {
   readonly user: string
   readonly environmentFile: string
   running: Running | undefined
+  /** Text of the settings when the running process read them. */
+  loaded: string
   state: 'active' | 'failed' | 'inactive'
   restarts: number
   invocation: number
@@ -43,6 +45,8 @@ export interface MemoryNode {
   readonly activations: string[]
   /** What a new connection to a product gets now: fingerprint of the leaf, `plaintext` or `dead`. */
   served(service: 'influxdb' | 'prometheus'): string
+  /** The settings file as the running process read it; empty when none runs. */
+  loaded(service: 'influxdb' | 'prometheus'): string
   /** The agent's power from now on; the products go on. Returns the count of changes so far. */
   cutAfter(changes: number | undefined): void
   changes(): number
@@ -110,6 +114,7 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
     unit.invocation = invocations
     unit.startedAtMs = nowMs
     unit.running = node.refuseStart?.(name) === true ? undefined : unit.product.start(files)
+    unit.loaded = unit.running === undefined ? '' : (files.text(unit.product.settings) ?? '')
     unit.state = unit.running === undefined ? 'failed' : 'active'
     // Restart=on-failure: five times in a moment, then the manager gives up.
     unit.restarts = unit.running === undefined ? unit.restarts + 5 : unit.restarts
@@ -194,6 +199,7 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
     files,
     tree,
     activations,
+    loaded: (service: string) => units[`${service}.service`]?.loaded ?? '',
     served: (service: string) => servedWord(units[`${service}.service`]),
     cutAfter(changes: number | undefined) {
       power = createPower(changes)
@@ -239,6 +245,7 @@ function newUnit(
     user,
     environmentFile,
     running: undefined,
+    loaded: '',
     state: 'inactive',
     restarts: 0,
     invocation: 0,

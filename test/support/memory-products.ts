@@ -29,6 +29,8 @@ export interface Product {
   readonly port: number
   readonly user: Account
   readonly version: string
+  /** The file with its settings, read once at the start. */
+  readonly settings: string
   /** Starts with the files as they are; undefined: it exits. */
   start(files: MemoryFiles): Running | undefined
 }
@@ -36,6 +38,7 @@ export interface Product {
 export const influxdbProduct: Product = {
   port: 8086,
   user: { uid: 101, gid: 101 },
+  settings: '/etc/influxdb/influxdb.conf',
   version: 'InfluxDB v1.6.7~rc0 (git: unknown unknown)',
   start(files) {
     const http = tableOf(files.text('/etc/influxdb/influxdb.conf') ?? '', 'http')
@@ -51,6 +54,7 @@ export const influxdbProduct: Product = {
 export const prometheusProduct: Product = {
   port: 9090,
   user: { uid: 102, gid: 102 },
+  settings: '/etc/default/prometheus',
   version: 'prometheus, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0)',
   start(files) {
     const flag = /--web\.config\.file=([^\s"]+)/.exec(

@@ -24,7 +24,7 @@ version: 1
 fleet: demo
 defaults: { lifetime: 20d }
 services:
-  - { service: prometheus, nodes: { names: [n1, n2] }, clientAuth: optional }
+  - { service: prometheus, nodes: { names: [n1, n2] }, clientAuth: required }
   - { service: influxdb, nodes: { names: [n1] }, issuer: self-signed }
 `
 
@@ -96,7 +96,7 @@ await t.test('a leaf is made of the node record, the desired state and a proven 
     t.strictSame(
       leaf.keyUsage,
       ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'],
-      'clients too, because clientAuth is not none',
+      'clients too, because clientAuth is required',
     )
     const days = (leaf.validToDate.getTime() - Date.now()) / 86_400_000
     t.ok(days > 19.9 && days <= 20, `${days} days`)
