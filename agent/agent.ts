@@ -223,7 +223,7 @@ async function passAll(
       mode: document.mode,
       claim: createClaim(document, session.remote(), signal),
       allowedActivations: options.allow.activations,
-      signInternal: signer(session, document, signal),
+      signInternal: signer(session, latest.generation, signal),
       // What is only being prepared is new anyway.
       renew: document.mode === 'enforce' ? renew : [],
       signal,
@@ -266,7 +266,8 @@ function notAllowed({ service }: ServiceTls): ServiceReport {
   })
 }
 
-function signer(session: Session, { generation }: DesiredState, signal: AbortSignal): SignInternal {
+// A controller signs for the newest generation only, also what is in force while another is prepared.
+function signer(session: Session, generation: number, signal: AbortSignal): SignInternal {
   return ({ service, keys }) => {
     const proof = proveServiceKey(session.identity().node, service, keys)
     return session

@@ -4,6 +4,8 @@
 import { sha256 } from '../shared/digest.ts'
 import { OperationalError } from '../shared/errors.ts'
 import { createPublicKey } from 'node:crypto'
+import type { Reason } from '../shared/contract/schema.ts'
+import type { CertificateSpec } from '../shared/contract/service.ts'
 import type { CertificateFacts } from '../shared/pki/facts.ts'
 import {
   type KeyPair,
@@ -12,6 +14,7 @@ import {
   parsePrivateKey,
   publicKeyDigest,
 } from '../shared/pki/keys.ts'
+import { sameNames } from '../shared/pki/names.ts'
 import { checkPair } from '../shared/pki/pair.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Host } from './host.ts'
@@ -56,7 +59,7 @@ export async function makeRelease(tools: ReleaseTools, plan: ActionablePlan): Pr
     spec.issuer === 'files' ? await takeOver(tools, plan) : await freshPair(tools, plan, nowMs)
   const trust = [...plan.tls.trust, ...plan.facts.issuerTrust]
   const described = describePair(Buffer.from(pair.chainPem), Buffer.from(pair.keyPem.reveal()))
-  const problems = checkPair({
+  const problems: Reason[] = checkPair({
     certificatePem: pair.chainPem,
     keyPem: pair.keyPem,
     names: spec.names,
@@ -65,6 +68,12 @@ export async function makeRelease(tools: ReleaseTools, plan: ActionablePlan): Pr
       ? {}
       : { trust: described.facts.selfSigned ? [...trust, pair.chainPem] : trust }),
   }).filter(isFatal)
+  // The controller knows the names; one that has others in mind would be asked again and again.
+  if (spec.issuer === 'internal' && !isExactlyFor(described.facts, spec.names))
+    problems.push({
+      code: 'names-changed',
+      message: `it is for ${[...described.facts.dnsNames, ...described.facts.ipAddresses].join(', ')}`,
+    })
   if (problems.length > 0) {
     if (pair.inPlace) await host.files.remove(releaseDirectory(directory, pair.id))
     throw new OperationalError(
@@ -83,6 +92,10 @@ export async function makeRelease(tools: ReleaseTools, plan: ActionablePlan): Pr
   await host.files.setOwnership(`${path}/${KEY_FILE}`, ownership.key)
   await host.files.makeDirectory(path, ownership.directory)
   return { id: pair.id, chainPem: pair.chainPem, facts: described.facts }
+}
+
+function isExactlyFor(facts: CertificateFacts, names: CertificateSpec['names']): boolean {
+  return sameNames({ dns: facts.dnsNames, ip: facts.ipAddresses }, names)
 }
 
 interface Pair {

@@ -182,6 +182,49 @@ await t.test('while a stage document is prepared, the one in force is kept up', 
   t.not(node.served('influxdb'), served)
 })
 
+await t.test(
+  'what is in force is renewed also while another document is only prepared',
+  async t => {
+    const { node, controller, agent } = await scene(t)
+    const internal = (list: Awaited<ReturnType<typeof wish>>) =>
+      list.map(tls => ({
+        ...tls,
+        trust: [controller.ca.certificatePem],
+        certificate: { ...tls.certificate, issuer: 'internal' as const },
+      }))
+    let current: { generation: number; dns: readonly string[] } = { generation: 0, dns: [] }
+    // As the real one: only the newest generation of a node may ask, and gets the names of that one.
+    controller.answerSign = async ({ generation, publicKey }) => {
+      if (generation === current.generation)
+        return controller.ca.issue(publicKey, node.nowMs(), 30 * DAY_MS, current.dns)
+      throw new OperationalError('request-refused', 'stale-generation')
+    }
+    const give = async (mode: 'enforce' | 'stage', generation: number, dns: readonly string[]) => {
+      current = { generation, dns }
+      const content = internal(await wish({ services: ['influxdb'], dns }))
+      await agent.afterPass(() =>
+        controller.offer(documentOf({ generation, services: content, mode })),
+      )
+    }
+    await give('enforce', 1, ['n1', 'localhost'])
+    const first = node.served('influxdb')
+    t.match(first, TLS)
+
+    await give('stage', 2, ['n1', 'localhost'])
+    await agent.afterPass(() => agent.advance(26 * DAY_MS))
+    const second = node.served('influxdb')
+    t.not(second, first, 'it was renewed')
+
+    // With other names than those in force, what the controller would issue is of no use.
+    await give('stage', 3, ['n1', 'localhost', 'more'])
+    const restarts = node.activations.length
+    await agent.afterPass(() => agent.advance(26 * DAY_MS))
+    await agent.afterPass(() => agent.advance(DAY_MS))
+    t.equal(node.served('influxdb'), second)
+    t.equal(node.activations.length, restarts, 'it does not flap')
+  },
+)
+
 await t.test('an audit document ends enforcement: drift is reported and left', async t => {
   const { node, controller, agent } = await scene(t)
   await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
@@ -529,7 +572,7 @@ await t.test(
     const { node, controller, agent } = await scene(t)
     const internal = (await wish()).map(tls => ({
       ...tls,
-      trust: [controller.caPem],
+      trust: [controller.ca.certificatePem],
       certificate: { ...tls.certificate, issuer: 'internal' as const },
     }))
     const issue = controller.answerSign

@@ -17,7 +17,7 @@ import { countWrites, measurePasses } from './passes.ts'
 import { comparePeers } from './peers.ts'
 import { buildPrograms, ENVIRONMENT } from './programs.ts'
 
-const PASSES = 100
+const PASSES = 200
 const TRACED_PASSES = 20
 const ONE_SHOTS = 9
 const EDITS = 40

@@ -20,7 +20,7 @@ export interface PassResult {
 }
 
 // The first pass reads everything, and the ones after it are compiled step by step.
-const WARM_UP_PASSES = 30
+const WARM_UP_PASSES = 100
 
 /** Looked for in the trace of system calls: what is between the two belongs to the passes. */
 export const MARKS = { begin: '/tlsfleet-bench-begin', end: '/tlsfleet-bench-end' } as const

@@ -24,7 +24,7 @@ import { buildPrograms } from './programs.ts'
 const HERE = join(import.meta.dirname, 'peers')
 // Ansible takes eight seconds a turn.
 const TURNS = 3
-const PASSES = 100
+const PASSES = 200
 
 interface Peer {
   readonly name: string

@@ -105,7 +105,9 @@ await withLab(t, { nodes: 2 }, async lab => {
   )
 })
 
-const webConfig = (lab: Lab, node: string) => lab.readFile(node, '/etc/prometheus/web-config.yml')
+function webConfig(lab: Lab, node: string): Promise<string> {
+  return lab.readFile(node, '/etc/prometheus/web-config.yml')
+}
 
 /** How often influxd was started since the node booted. */
 async function startsOf(lab: Lab, node: string): Promise<number> {

@@ -28,8 +28,8 @@ const NAMES = { dns: ['n1', 'localhost'], ip: ['127.0.0.1'] }
 
 export interface FakeController {
   readonly remote: Remote
-  /** Root of the certificates that it issues. */
-  readonly caPem: string
+  /** Its CA. */
+  readonly ca: MemoryCa
   /** What polls are answered with as long as it is newer than what they know. */
   offer(document: unknown): void
   /** Delivered once, whatever the poll knows: a controller that was restored, or is hostile. */
@@ -80,7 +80,7 @@ export function createFakeController(nowMs: () => number): FakeController {
     stir()
   }
   const controller: Omit<FakeController, 'remote'> = {
-    caPem: ca.certificatePem,
+    ca,
     offer: given => change(() => (document = given)),
     push: given => change(() => (pushed = given)),
     askPreview: asked => change(() => (preview = asked)),
@@ -207,7 +207,7 @@ export function createIdentity(nowMs: number, lifetimeMs = 30 * DAY_MS): Identit
 export interface MemoryCa {
   readonly certificatePem: string
   readonly keyPem: string
-  issue(publicKeyPem: string, nowMs: number, lifetimeMs: number): string
+  issue(publicKeyPem: string, nowMs: number, lifetimeMs: number, dns?: readonly string[]): string
 }
 
 /** A root that issues leaves for n1, valid from a little before `nowMs` on. */
@@ -225,13 +225,13 @@ export function createMemoryCa(nowMs: number): MemoryCa {
   return {
     certificatePem,
     keyPem,
-    issue: (publicKeyPem, atMs, lifetimeMs) =>
+    issue: (publicKeyPem, atMs, lifetimeMs, dns = NAMES.dns) =>
       buildCertificate({
         subject: { commonName: 'n1' },
         serial: serialNumber(randomBytes),
         notBeforeMs: wholeSeconds(atMs - 60_000),
         notAfterMs: wholeSeconds(atMs + lifetimeMs),
-        profile: { kind: 'server', names: NAMES, clientAuth: false },
+        profile: { kind: 'server', names: { ...NAMES, dns }, clientAuth: false },
         subjectPublicKey: createPublicKey(publicKeyPem),
         issuer: { certificatePem, key: createPrivateKey(keyPem) },
       }),
