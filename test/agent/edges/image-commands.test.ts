@@ -70,16 +70,16 @@ await t.test(
       GLIBC_TUNABLES: 'x',
     }
 
-    const { code, stdout } = await commandsOf('/').run(['/usr/bin/env'], {
+    const { code, stdout } = await commandsOf('/').run(['/usr/bin/env', '-0'], {
       timeoutMs,
       asServiceOf: { ...UNIT, environment },
     })
 
     t.equal(code, 0)
     // tap puts itself into every child of its tests.
-    const own = stdout.split('\n').filter(line => !/^(NODE_OPTIONS|_TAPJS_\w+)=/.test(line))
+    const own = stdout.split('\0').filter(one => !/^(NODE_OPTIONS|_TAPJS_\w+)=/.test(one))
     t.same(
-      own.filter(line => line !== '' && !line.startsWith('  ')),
+      own.filter(one => one !== ''),
       ['A=two words', 'LC_ALL=C'],
     )
   },
