@@ -16,7 +16,7 @@ await withLab(t, { nodes: 2 }, async lab => {
       const enrolled = await fleet.enroll(node, await fleet.addNode(node))
       t.equal(enrolled.code, 0, enrolled.stderr)
     }
-    await Promise.all(lab.nodes.map(fleet.startAgent))
+    await Promise.all(lab.nodes.map(node => fleet.startAgent(node)))
     for (const node of lab.nodes) await fleet.untilState(node, 'idle')
 
     const applied = await fleet.apply(labSpec())

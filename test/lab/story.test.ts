@@ -40,7 +40,7 @@ await withLab(t, { nodes: 3 }, async lab => {
     }
 
     t.equal(await lab.readFile('n1', `${STATE_DIRECTORY}/identity.json`), identity)
-    await Promise.all(lab.nodes.map(fleet.startAgent))
+    await Promise.all(lab.nodes.map(node => fleet.startAgent(node)))
     for (const node of lab.nodes) await fleet.untilState(node, 'idle')
     t.match(await lab.http('n1', 'http://127.0.0.1:8086/ping'), { status: 204 }, 'untouched')
   })
@@ -55,9 +55,9 @@ await withLab(t, { nodes: 3 }, async lab => {
     t.equal(applied.code, 0, applied.stdout + applied.stderr)
     t.equal(new Set(await handshakes()).size, listeners.length, 'each listener has its own')
     for (const node of lab.nodes) await fleet.untilState(node, 'converged')
-    const before = await Promise.all(lab.nodes.map(fleet.state))
+    const before = await Promise.all(lab.nodes.map(node => fleet.state(node)))
     t.equal((await fleet.apply(labSpec())).code, 0)
-    t.strictSame(await Promise.all(lab.nodes.map(fleet.state)), before)
+    t.strictSame(await Promise.all(lab.nodes.map(node => fleet.state(node))), before)
     t.equal((await fleet.cli(['plan', '-f', fleet.specFile(labSpec())])).code, 0)
   })
 
@@ -113,7 +113,7 @@ await withLab(t, { nodes: 3 }, async lab => {
     t.notMatch(await lab.output('n1', ['sh', '-c', died]), /this is a bug|timed out|Killing/)
   })
 
-  await t.test('a node that was rebooted is as it was', async t => {
+  await t.test('a node that was rebooted is as it was', async () => {
     const served = await handshakes()
 
     await lab.stop('n2')
