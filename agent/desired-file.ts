@@ -19,7 +19,7 @@
 //     localCa: { certificate: /path/ca.pem, privateKey: /path/ca.key }
 
 import * as z from 'zod/mini'
-import { OperationalError, describeError } from '../shared/errors.ts'
+import { OperationalError } from '../shared/errors.ts'
 import { parseDuration } from '../shared/duration.ts'
 import { Names, Pem, parser } from '../shared/contract/schema.ts'
 import {
@@ -97,7 +97,7 @@ export interface LocalDesired {
 
 /** YAML or JSON text. Throws `desired-file-invalid` with every problem. */
 export async function parseDesiredFile(text: string, name: string): Promise<LocalDesired> {
-  const document = parseDocument(await parseText(text, name))
+  const document = parseDocument((await import('./yaml-text.ts')).parseYamlText(text, name))
   const names = document.services.map(entry => entry.service)
   const twice = names.find((service, index) => names.indexOf(service) !== index)
   if (twice !== undefined)
@@ -115,24 +115,6 @@ export function localIssuers(
       ...(prometheus === undefined ? {} : { prometheus }),
     },
     localCa: document?.localCa,
-  }
-}
-
-// Loaded when it is needed: the agent that serves a controller never is.
-async function parseText(text: string, name: string): Promise<unknown> {
-  const { parseDocument: parseYaml } = await import('yaml')
-  const document = parseYaml(text)
-  const problem = document.errors[0]
-  const place = problem?.linePos?.[0]
-  const at = place === undefined ? name : `${name}:${place.line}:${place.col}`
-  const failed = (message: string) =>
-    new OperationalError('desired-file-invalid', `could not parse ${at}: ${message.split('\n')[0]}`)
-  if (problem !== undefined) throw failed(problem.message)
-  try {
-    return document.toJS()
-  } catch (error) {
-    // Aliases: of nothing, or so many that they would fill the memory.
-    throw failed(describeError(error))
   }
 }
 

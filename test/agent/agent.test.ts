@@ -45,6 +45,11 @@ async function scene(t: Test, parts: AgentParts = {}, node = newNode()): Promise
 
 const seen = <T>(what: string, check: () => T | false | undefined) =>
   until(check, { what, everyMs: 2, timeoutMs: 10_000 })
+/** Long enough for messages in memory to arrive. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await nextTurn()
+}
+
 const lastOf = <T>(list: readonly T[]): T | undefined => list.at(-1)
 const summary = ({ agent }: Scene) => outcomes(agent.control.status().services)
 
@@ -368,7 +373,7 @@ await t.test('a refused document is reported, once, and changes nothing', async 
   t.equal(lastOf(controller.reports)?.observedGeneration, 5)
   t.ok(node.changes() - changes <= 4, 'no more than the report was written')
   const asked = controller.questions.length
-  for (let turn = 0; turn < 20; turn++) await nextTurn()
+  await turns()
   t.ok(controller.questions.length - asked <= 1, 'it is not asked for again and again')
   await agent.afterPass(() => controller.offer(documentOf({ generation: 7, services })))
   t.equal(agent.control.status().problem, undefined)
@@ -416,7 +421,7 @@ await t.test('a stopped agent has left its watchdog, its poll and its connection
   const beats = agent.heartbeats()
   const asked = controller.questions.length
   agent.advance(DAY_MS)
-  for (let turn = 0; turn < 10; turn++) await nextTurn()
+  await turns()
   t.strictSame([agent.heartbeats(), controller.questions.length, closed], [beats, asked, 1])
 })
 
@@ -446,11 +451,12 @@ await t.test('the heartbeat comes from the loop: a loop that hangs is silent', a
   const last = agent.heartbeats()
   for (let round = 0; round < 5; round++) {
     controller.leave()
+    await turns()
     agent.advance(60_000)
-    await nextTurn()
+    await turns()
     controller.comeBack()
     agent.advance(60_000)
-    await nextTurn()
+    await turns()
   }
   t.equal(agent.heartbeats(), last)
 })
