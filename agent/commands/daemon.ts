@@ -76,7 +76,7 @@ export async function runCommand(context: DaemonContext): Promise<number> {
             .catch(error => log.warn({ err: error }, 'systemd-notify failed'))
         },
         watch: paths => watcher.setPaths(paths.map(context.physicalPath)),
-        onIdle: giveMemoryBack,
+        onIdle: memoryKeeper(),
         facts: await nodeFacts(),
         agentVersion: AGENT_VERSION,
         log,
@@ -129,12 +129,24 @@ function pacemaker(
   }
 }
 
-let idleSince = 0
-// One last-resort collection after the work that loads parsers and keys; a converged node makes no garbage worth it.
-function giveMemoryBack(): void {
-  idleSince += 1
-  if (idleSince === 2 && typeof globalThis.gc === 'function')
-    globalThis.gc({ type: 'major', flavor: 'last-resort' })
+// Work comes in bursts: the collection is for the end of one.
+const REST_MS = 2_000
+// Less than this is what a few passes over a converged node leave; V8 sees to that itself.
+const GROWTH_BYTES = 4 * 1024 * 1024
+
+/** Called after every pass. One last-resort collection after work that made the process grow. */
+function memoryKeeper(): () => void {
+  let restingBytes = 0
+  let timer: NodeJS.Timeout | undefined
+  const collect = () => {
+    globalThis.gc?.({ type: 'major', flavor: 'last-resort' })
+    restingBytes = process.memoryUsage.rss()
+  }
+  return () => {
+    clearTimeout(timer)
+    if (process.memoryUsage.rss() < restingBytes + GROWTH_BYTES) return
+    timer = setTimeout(collect, REST_MS).unref()
+  }
 }
 
 /** What the report says of the machine. Shown to operators, used for nothing. */

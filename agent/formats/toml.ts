@@ -29,7 +29,8 @@ export function readToml(text: string): ReadResult {
 
 /**
  * The edits in their order; all of them or none. With `case-insensitive`, as influxd reads, all
- * spellings that a table has of one key get the value: of several, influxd takes a random one.
+ * spellings that a table has of one key get the value: of several, influxd takes a random one. A
+ * table in several spellings is refused where they would not all say the same.
  */
 export function editToml(
   text: string,
@@ -49,10 +50,18 @@ export function editToml(
 function editOnce(text: string, { path, value }: ConfigEdit, keys: TomlKeys): Splices {
   const tree = openTree(text)
   if (tree.kind === 'refused') return tree
-  const { nodes, depth } = resolve(tree.tree, path, keys)
+  const { nodes, depth, isPartial } = resolve(tree.tree, path, keys)
   const rest = path.slice(depth)
   if (value === undefined) {
     return rest.length > 0 ? splices() : combine(nodes, node => removeToml(text, node))
+  }
+  const isTableInSpellings = nodes.length > 1 && nodes.some(node => node.kind !== 'value')
+  if (isPartial || isTableInSpellings) {
+    const owner = describePath(path.slice(0, Math.max(1, rest.length === 0 ? depth - 1 : depth)))
+    return refused(
+      'duplicate-key',
+      `${owner} is there in several spellings, of which a random one counts`,
+    )
   }
   if (rest.length === 0) return combine(nodes, node => replaceToml(text, node, value))
 
@@ -64,19 +73,25 @@ function editOnce(text: string, { path, value }: ConfigEdit, keys: TomlKeys): Sp
   return insertToml(tree.tree, { parent, rest, value, isCaseSensitive: keys === 'exact' })
 }
 
+interface Resolved {
+  readonly nodes: readonly TomlNode[]
+  readonly depth: number
+  /** Of several spellings of a table some have the key and others do not. */
+  readonly isPartial: boolean
+}
+
 /** Everything the path stands for, or, when the file lacks it, the deepest part that exists. */
-function resolve(
-  tree: TomlTree,
-  path: ConfigPath,
-  keys: TomlKeys,
-): { readonly nodes: readonly TomlNode[]; readonly depth: number } {
+function resolve(tree: TomlTree, path: ConfigPath, keys: TomlKeys): Resolved {
   let nodes: readonly TomlNode[] = [tree.root]
+  let isPartial = false
   for (const [depth, step] of path.entries()) {
-    const children = nodes.flatMap(node => childrenOf(node, step, keys))
-    if (children.length === 0) return { nodes, depth }
+    const found = nodes.map(node => childrenOf(node, step, keys))
+    const children = found.flat()
+    if (children.length === 0) return { nodes, depth, isPartial }
+    isPartial ||= found.some(list => list.length === 0)
     nodes = children
   }
-  return { nodes, depth: path.length }
+  return { nodes, depth: path.length, isPartial }
 }
 
 /** The exact spelling first: what is missing is added there. */

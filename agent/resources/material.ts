@@ -8,11 +8,10 @@ import type { CertificateSpec } from '../../shared/contract/service.ts'
 import { type CertificateFacts, certificateFacts } from '../../shared/pki/facts.ts'
 import { missingNames, sameNames } from '../../shared/pki/names.ts'
 import { checkPair } from '../../shared/pki/pair.ts'
-import { pathReasons } from '../../shared/pki/path.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
 import { isDue } from '../../shared/pki/renewal.ts'
-import { describeError } from '../../shared/errors.ts'
 import type { FileStat, Files } from '../host.ts'
+import { trustProblem } from './trust-verdict.ts'
 
 export const KEY_FILE = 'key.pem'
 export const CHAIN_FILE = 'chain.pem'
@@ -303,26 +302,6 @@ function isRenewalDue(
   return {
     code: 'renewal-due',
     message: `the certificate ends ${isoDate(release.facts.notAfterMs)}`,
-  }
-}
-
-/** Undefined: `trust` accepts the chain now. With an empty bundle only self-consistency is asked. */
-function trustProblem(
-  release: Release,
-  trust: readonly string[],
-  nowMs: number,
-): Reason | undefined {
-  if (trust.length === 0) return undefined
-  try {
-    const [leaf, ...intermediates] = splitPemCertificates(release.chainPem).map(
-      pem => new X509Certificate(pem),
-    )
-    if (leaf === undefined)
-      return { code: 'untrusted', message: 'there is no certificate in the chain' }
-    const anchors = trust.flatMap(splitPemCertificates).map(pem => new X509Certificate(pem))
-    return pathReasons({ leaf, intermediates, trust: anchors, purposes: ['server'], nowMs })[0]
-  } catch (error) {
-    return { code: 'untrusted', message: describeError(error) }
   }
 }
 

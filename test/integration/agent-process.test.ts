@@ -455,7 +455,14 @@ await t.test(
       const { certificate, key } = pair()
       const matches = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))
       if (!matches) t.fail(`point ${point}: key and certificate do not belong together`)
-      const alive = await served(ports.influxdb)
+      // It may have been killed in the moment in which the service starts.
+      const alive = await until(
+        async () => {
+          const leaf = await served(ports.influxdb)
+          return /^[0-9a-f]{64}$/.test(leaf) ? leaf : undefined
+        },
+        { what: `influxd answers after point ${point}` },
+      )
       if (alive !== before && alive !== fingerprintOf(certificate))
         t.fail(`point ${point}: serves ${alive}, neither old nor new`)
       ends[alive === before ? 'old' : 'new'] += 1
