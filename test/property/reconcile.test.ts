@@ -95,7 +95,7 @@ function assertConverged(node: MemoryNode, seen: Seen, services: readonly string
       continue
     }
     // What this disk has in it and the driver will not touch is a clear refusal, and rare.
-    if (outcome === 'unsupported') {
+    if (outcome === 'unsupported' || reason.code === 'duplicate-key') {
       tally.refused += 1
       continue
     }
