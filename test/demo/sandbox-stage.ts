@@ -94,7 +94,7 @@ function stageNode(
     ],
     agent: (argv, options) => runCommand(process.execPath, [main, ...argv, ...place], options),
     async startAgent() {
-      const child = spawn(process.execPath, ['--expose-gc', main, 'run', ...place], {
+      const child = spawn(process.execPath, ['--expose-gc', '--max-opt=1', main, 'run', ...place], {
         stdio: ['ignore', 'ignore', 'pipe'],
       })
       children.push(child)
