@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { bundle, PROGRAMS } from '../../systemd/bundle.ts'
+import { bundle, type PROGRAMS } from '../../systemd/bundle.ts'
 import { runCommand } from '../lab/command.ts'
 
 const directory = t.testdir({ desired: { 'node.yaml': 'version: 1\nservices: []\n' } })
