@@ -124,7 +124,8 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     const planned = digestOf(asJson({ digest, changes: plan.changes }))
     const before = staged.get(tls.service)
     // Prepared already, and nothing has changed since.
-    if (input.mode === 'stage' && before?.plan === planned) return before.report
+    const isPrepared = input.mode === 'stage' || plan.isInactive
+    if (isPrepared && before?.plan === planned) return before.report
     log.info(
       {
         service: tls.service,
@@ -152,7 +153,8 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     logResult(log, tls.service, result)
     const after = await look(false)
     const report = reportOfApply(plan, result, after)
-    if (result.kind === 'staged' && after.kind === 'actionable') {
+    const isPreparedNow = result.kind === 'staged' || (result.kind === 'waiting' && plan.isInactive)
+    if (isPreparedNow && after.kind === 'actionable') {
       staged.set(tls.service, {
         plan: digestOf(asJson({ digest, changes: after.changes })),
         report,

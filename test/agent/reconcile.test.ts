@@ -106,6 +106,24 @@ await t.test(
   },
 )
 
+await t.test('a stopped service is prepared once, however often it is looked at', async t => {
+  const node = newNode()
+  const services = await wish({ services: ['influxdb'] })
+  node.stop('influxdb')
+  const agent = await newAgent(node)
+  await agent.pass(inputFor(services))
+  // The first look after it sees the release that it made.
+  await agent.pass(inputFor(services))
+  const changes = node.changes()
+
+  const reports = await agent.pass(inputFor(services))
+
+  t.strictSame(outcomes(reports), { influxdb: 'waiting' })
+  t.equal(node.changes(), changes, 'nothing was written')
+  node.start('influxdb')
+  t.strictSame(outcomes(await agent.pass(inputFor(services))), { influxdb: 'changed' })
+})
+
 await t.test('an edit by hand is healed without a restart, and called corrective', async t => {
   const node = newNode()
   const services = await wish()

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { globSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { AGENT_FLAGS } from '../bench/programs.ts'
 import { runCommand } from '../lab/command.ts'
 import { until } from '../lab/until.ts'
 import { type SandboxNode, createSandboxNode, findProgram, freePort } from '../sandbox/sandbox.ts'
@@ -94,7 +95,7 @@ function stageNode(
     ],
     agent: (argv, options) => runCommand(process.execPath, [main, ...argv, ...place], options),
     async startAgent() {
-      const child = spawn(process.execPath, ['--expose-gc', '--max-opt=1', main, 'run', ...place], {
+      const child = spawn(process.execPath, [...AGENT_FLAGS, main, 'run', ...place], {
         stdio: ['ignore', 'ignore', 'pipe'],
       })
       children.push(child)
