@@ -1,6 +1,7 @@
 // What becomes of a plan and its application, as the report says it.
 
 import t from 'tap'
+import { OWN } from '../../agent/state-file.ts'
 import { parseReport, type Report } from '../../shared/contract/report.ts'
 import type { ServiceTls } from '../../shared/contract/service.ts'
 import type { ApplyResult } from '../../agent/apply.ts'
@@ -20,7 +21,7 @@ async function planOf(node: MemoryNode, tls: ServiceTls): Promise<ActionablePlan
     entry: EMPTY_ENTRY,
     contentDigest: serviceDigest(tls),
     nowMs: node.nowMs(),
-    self: { uid: 0 },
+    self: OWN,
   })
   if (plan.kind !== 'actionable') throw new Error(plan.reason.message)
   return plan

@@ -3,6 +3,7 @@
 
 import fc from 'fast-check'
 import t from 'tap'
+import { OWN } from '../../agent/state-file.ts'
 import { assert } from '../../shared/assert.ts'
 import { ChangeSummary } from '../../shared/contract/report.ts'
 import { EMPTY_ENTRY, type ServiceEntry } from '../../agent/ledger.ts'
@@ -99,7 +100,7 @@ await t.test('a plan is pure, and everything in it has its reason', async t => {
           entry,
           contentDigest: serviceDigest(tls),
           nowMs: node.nowMs() + laterMs,
-          self: { uid: 0 },
+          self: OWN,
         })
 
         const plan = planService(input)
@@ -131,7 +132,7 @@ await t.test('of a converged node the plan is empty, until its certificate is du
       entry: EMPTY_ENTRY,
       contentDigest: serviceDigest(tls),
       nowMs: node.nowMs() + days * 86_400_000,
-      self: { uid: 0 },
+      self: OWN,
     })
     return plan.kind === 'actionable' ? plan.changes.map(change => change.reason.code) : plan.reason
   }
