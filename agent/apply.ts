@@ -63,9 +63,7 @@ export async function applyService(
       await tools.host.files.makeDirectory(directory.path, directory.ownership)
     for (const { path, to } of plan.permissions) await tools.host.files.setOwnership(path, to)
     const release =
-      plan.material.kind === 'new'
-        ? await makeRelease(tools, plan)
-        : preparedRelease(plan.material.release)
+      plan.material.kind === 'new' ? await makeRelease(tools, plan) : plan.material.release
     await stageFiles(tools.host, plan, release, staged)
     await proveReadable(tools.host, plan, release.id, staged)
     await validateStaged(tools.host, plan, staged)
@@ -87,10 +85,6 @@ export interface PreparedFile {
   readonly staged: string
   readonly text: string
   readonly sha256: string
-}
-
-function preparedRelease(release: NewRelease): NewRelease {
-  return release
 }
 
 /** Name of a staged file: beside the live one, so that the switch is one rename. */

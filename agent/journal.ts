@@ -37,8 +37,6 @@ const ServedBefore = z.strictObject({
 export type ServedBefore = Readonly<z.infer<typeof ServedBefore>>
 
 export const JournalStep = z.enum([
-  /** s1: nothing live was touched. */
-  'intent',
   /** s6: live files may be old, new or mixed. */
   'switching',
   /** s8: live files are new, the activation may or may not have happened. */

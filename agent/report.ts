@@ -127,8 +127,3 @@ export function reportDigest(report: Report): string {
   const body: Json = JSON.parse(JSON.stringify(rest))
   return digestOf(body)
 }
-
-/** Facts that change from pass to pass without meaning anything. */
-export function isUneventful(services: readonly ServiceReport[]): boolean {
-  return services.every(service => service.outcome === 'in-sync')
-}

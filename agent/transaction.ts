@@ -31,16 +31,6 @@ export async function finishTransaction(
   entry: ServiceEntry,
 ): Promise<ApplyResult> {
   switch (journal.step) {
-    case 'intent':
-      await abandon(tools, journal)
-      return {
-        kind: 'failed',
-        reason: {
-          code: 'abandoned',
-          message: 'the last attempt ended before anything was changed',
-        },
-        retryable: true,
-      }
     case 'switching':
       return goForward(tools, journal, entry)
     case 'activating':
@@ -54,11 +44,6 @@ export async function finishTransaction(
     default:
       return unreachable(journal.step)
   }
-}
-
-async function abandon(tools: Transaction, journal: Journal): Promise<void> {
-  for (const target of journal.targets) await tools.host.files.remove(target.staged)
-  await tools.journal.clear()
 }
 
 async function goForward(
