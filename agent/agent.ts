@@ -1,35 +1,45 @@
 // The daemon: wakes, passes, reports. One loop owns everything that changes; watchers, timers, the
 // poll and the local socket only wake it.
 
-import { backoffMs, jittered } from '../shared/backoff.ts'
 import type { PreviewRequest } from '../shared/contract/agent-api.ts'
-import type { DesiredState } from '../shared/contract/desired-state.ts'
 import type { ServiceReport } from '../shared/contract/report.ts'
 import type { Reason } from '../shared/contract/schema.ts'
-import type { ServiceName, ServiceTls } from '../shared/contract/service.ts'
+import type { ServiceName } from '../shared/contract/service.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
-import { createClaim } from './claim.ts'
+import { createAsking } from './asking.ts'
+import { createClaims } from './claim.ts'
 import type { Allowance } from './config.ts'
-import type { Accepted } from './desired.ts'
 import type { Host } from './host.ts'
-import { proveServiceKey } from './identity.ts'
 import { createInbox } from './inbox.ts'
-import type { LocalIssuers, SignInternal } from './issuers.ts'
+import type { LocalIssuers } from './issuers.ts'
 import { createKeeper } from './keeper.ts'
+import { openLeaseMemory } from './lease-memory.ts'
+import { createMetricsWriter, type MetricsFile } from './metrics-file.ts'
+import { createAgentMetrics } from './metrics.ts'
+import { isWorthRetrying, nextLookInMs, waitForWork } from './next-look.ts'
+import { OFFLINE_RULE, type OfflineRule } from './offline-rule.ts'
+import { createPassAll, planAll } from './passes.ts'
 import { createReporter, pollDesired } from './poll.ts'
-import { type Reconciler, createReconciler } from './reconcile.ts'
+import { createProbes } from './probes.ts'
+import { createReconciler } from './reconcile.ts'
+import type { Reconciler } from './reconciler.ts'
 import type { Identity, Remote } from './remote.ts'
-import { reportOfPlan } from './report.ts'
 import { createReports } from './reports.ts'
-import { type Session, createSession } from './session.ts'
-import type { Wake, WakeReason } from './wake.ts'
+import { createAskAct } from './section.ts'
+import { createSession } from './session.ts'
+import type { SnapshotPolicies } from './snapshot-policy.ts'
+import type { Wake } from './wake.ts'
 
 export interface AgentOptions {
   readonly host: Host
   readonly stateDirectory: string
   readonly issuers: LocalIssuers
   readonly allow: Allowance
+  /** What it does by itself while its controller does not answer. */
+  readonly offline?: OfflineRule
+  /** What saves services before they are stopped with those of other nodes. */
+  readonly snapshots?: SnapshotPolicies
   readonly intervalMs: number
   readonly identity: Identity
   readonly connect: (identity: Identity) => Remote
@@ -42,6 +52,8 @@ export interface AgentOptions {
   readonly watch: (paths: readonly string[]) => void
   /** A burst of work has ended: a good moment to give memory back. */
   readonly onIdle: () => void
+  /** Where metrics are written; undefined: nowhere. */
+  readonly metricsFile?: MetricsFile | undefined
   readonly facts: Readonly<Record<string, string>>
   readonly agentVersion: string
   readonly log: Logger
@@ -52,11 +64,15 @@ export interface AgentOptions {
 /** What the local command line may ask of a running agent. */
 export interface AgentControl {
   status(): AgentStatus
+  /** In the text format of Prometheus. */
+  metrics(): string
   plan(): Promise<readonly ServiceReport[]>
   /** Forgets what is held back, and passes now. */
   apply(): Promise<readonly ServiceReport[]>
   /** A new key and certificate for these services, now. */
   renew(services: readonly ServiceName[]): Promise<readonly ServiceReport[]>
+  /** Somebody has run `enroll`. */
+  enrolled(): Promise<void>
 }
 
 export interface AgentStatus {
@@ -69,9 +85,6 @@ export interface AgentStatus {
   readonly problem: Reason | undefined
   readonly services: readonly ServiceReport[]
 }
-
-// A failed pass is tried again sooner than the next full look, but never in a hurry.
-const RETRY = { baseMs: 5_000, maxMs: 300_000 }
 
 /** Returns after a clean stop: what was begun is finished or was not begun. */
 export async function runAgent(
@@ -88,13 +101,51 @@ export async function runAgent(
     stateDirectory,
     issuers,
     log,
+    askAct: (permit, act) => askAct(permit, act),
+    snapshots: { policies: options.snapshots ?? {}, node: () => session.identity().node },
+    tellDebts: news => session.remote().debts(news, signal),
+    signal,
   })
-  const session = createSession(options)
+  let reconnected = new AbortController()
+  const session = await createSession({
+    ...options,
+    onRefused: () => wake('retry'),
+    onEnrolled() {
+      reconnected.abort()
+      reconnected = new AbortController()
+    },
+  })
   const inbox = createInbox(wake)
   const keeper = await createKeeper(options, reconciler)
-  const shared = { remote: () => session.remote(), clock: host.clock, log, random: options.random }
+  const metrics = createAgentMetrics(() => {
+    const { node, fleet } = session.identity()
+    return { node, fleet, version: options.agentVersion }
+  })
+  const writeMetrics = createMetricsWriter(options.metricsFile, { host, metrics, log })
+  const asking = createAsking({ clock: host.clock, random: options.random })
+  const shared = {
+    remote: () => session.remote(),
+    reconnected: () => reconnected.signal,
+    clock: host.clock,
+    log,
+    random: options.random,
+  }
   const reporter = createReporter(shared)
   const reports = await createReports(options, reconciler, reporter)
+  const claims = createClaims({
+    ...shared,
+    memory: await openLeaseMemory(host.files, stateDirectory),
+    rule: options.offline ?? OFFLINE_RULE,
+    sequence: () => reports.sequence(),
+    onWait: () => metrics.waited(),
+  })
+  const askAct = createAskAct({
+    ...shared,
+    clock: beating.clock,
+    sequence: () => reports.sequence(),
+    signal,
+  })
+  const passAll = createPassAll(options, reconciler, { session, asking, claims })
   let services: readonly ServiceReport[] = []
   let lastPassAtMs: number | undefined
 
@@ -102,7 +153,8 @@ export async function runAgent(
     status: () => {
       const { node, fleet, agentUrl } = session.identity()
       const { generation, mode } = keeper.accepted()?.latest ?? {}
-      const problem = keeper.problem()
+      // Without its controller's consent nothing new comes: that is told first.
+      const problem = session.problem() ?? keeper.problem()
       return {
         node,
         fleet,
@@ -114,16 +166,36 @@ export async function runAgent(
         services,
       }
     },
+    metrics: () => metrics.text(),
     plan: () => planAll(options, reconciler, keeper.accepted()?.latest.content.services ?? []),
     apply: () => inbox.wish([]),
     renew: names => inbox.wish(names),
+    async enrolled() {
+      session.lookAgain()
+      wake('retry')
+    },
   })
   const side = new AbortController()
+  const probes = createProbes({
+    ...shared,
+    host,
+    wake: () => wake('desired'),
+    signal: side.signal,
+  })
   const background = Promise.all([
     pollDesired({
       ...shared,
-      generation: () => inbox.generation(keeper.accepted()?.latest.generation),
-      onAnswer: answer => inbox.answer(answer),
+      position: () => inbox.position(keeper.accepted()?.latest),
+      onAnswer: answer => {
+        metrics.contacted(host.clock.now())
+        inbox.answer(answer)
+        if (claims.heard(answer.grouped)) wake('retry')
+        probes.take(answer.probes ?? [])
+      },
+      onFailure() {
+        metrics.missed()
+        claims.missed()
+      },
       signal: side.signal,
     }),
     reporter.run(side.signal),
@@ -133,33 +205,53 @@ export async function runAgent(
 
   try {
     options.heartbeat()
-    await keeper.resume()
+    // What was interrupted may take longer than a service manager waits for a start, a snapshot hours;
+    // that the loop lives meanwhile, its heartbeats show.
     options.onReady()
+    await keeper.resume()
     let failures = 0
     let reason = 'start'
     while (!stop.aborted) {
       options.heartbeat()
       const wishes = inbox.takeWishes()
       await keeper.take(inbox.takeDocument(), session.identity().node)
+      await session.learn(inbox.takeIdentityNews(), signal)
       if (wishes.any) await keeper.liftHeld()
+      await claims.learn(inbox.takeGrouped())
+      if (inbox.takeNews() || wishes.any) {
+        asking.hurry()
+        claims.hurry()
+      }
       await answerPreview(inbox.takePreview(), options, reconciler, session.remote(), signal)
-      services = await passAll(
-        options,
-        reconciler,
-        session,
-        keeper.accepted(),
-        wishes.renew,
-        signal,
-      )
+      const { services: known = [] } = keeper.accepted()?.latest.content ?? {}
+      await probes.answerClusters(known, own => planAll(options, reconciler, own))
+      await reconciler.settleOthers(known, inbox.takeDebts())
+      services = await passAll(keeper.accepted(), wishes.renew, signal)
       lastPassAtMs = host.clock.now()
+      metrics.passed(services, lastPassAtMs)
       log.debug({ reason, outcomes: services.map(one => `${one.service} ${one.outcome}`) }, 'pass')
       wishes.fulfil(services)
-      await reports.tell(keeper, services, inbox.controllerNowMs())
+      const tell = () =>
+        reports.tell(keeper, services, {
+          identity: session.identity(),
+          controllerNowMs: inbox.controllerNowMs(),
+          isOwed: claims.isReportOwed(),
+        })
+      await tell()
+      await claims.reported()
+      await writeMetrics()
       options.watch(reconciler.watched())
-      await session.renewIfDue(signal)
+      // Who waits for it to change, a rotation for one, need not wait for the next pass.
+      if (await session.renewIfDue(signal)) await tell()
       options.onIdle()
       failures = services.some(isWorthRetrying) || keeper.hasUnstored() ? failures + 1 : 0
-      reason = await waitForWork(options, nextLookInMs(options, services, failures), stop)
+      const delayMs = nextLookInMs(options, services, {
+        failures,
+        dueAtMs: session.dueAtMs(),
+        asking,
+        claims,
+      })
+      reason = await waitForWork(options, delayMs, stop)
     }
   } finally {
     // Whatever ended the loop: a poll that went on alone would make a dead agent look alive.
@@ -204,111 +296,4 @@ async function answerPreview(
     const { log } = options
     log.warn({ code: error.code, error: describeError(error) }, 'preview could not be delivered')
   }
-}
-
-async function passAll(
-  options: AgentOptions,
-  reconciler: Reconciler,
-  session: Session,
-  accepted: Accepted | undefined,
-  renew: readonly ServiceName[],
-  signal: AbortSignal,
-): Promise<readonly ServiceReport[]> {
-  if (accepted === undefined) return []
-  const { latest, enforced } = accepted
-  const pass = async (document: DesiredState) => {
-    const { allowed, refused } = sorted(options, document.content.services)
-    const input = {
-      services: allowed,
-      mode: document.mode,
-      claim: createClaim(document, session.remote(), signal),
-      allowedActivations: options.allow.activations,
-      signInternal: signer(session, latest.generation, signal),
-      // What is only being prepared is new anyway.
-      renew: document.mode === 'enforce' ? renew : [],
-      signal,
-    }
-    return [...(await reconciler.pass(input)), ...refused]
-  }
-  // While a new content is prepared, the one in force is kept up.
-  if (latest.mode === 'stage' && enforced !== undefined) await pass({ ...enforced, permit: false })
-  return pass(latest)
-}
-
-// A plan must not promise what a pass would not do.
-async function planAll(
-  options: AgentOptions,
-  reconciler: Reconciler,
-  services: readonly ServiceTls[],
-): Promise<readonly ServiceReport[]> {
-  const { allowed, refused } = sorted(options, services)
-  return [...(await reconciler.plan(allowed)), ...refused]
-}
-
-function sorted({ allow }: AgentOptions, services: readonly ServiceTls[]) {
-  const isAllowed = (tls: ServiceTls) => allow.services.includes(tls.service)
-  return {
-    allowed: services.filter(isAllowed),
-    refused: services.filter(tls => !isAllowed(tls)).map(notAllowed),
-  }
-}
-
-function notAllowed({ service }: ServiceTls): ServiceReport {
-  const message = `this node's own configuration does not let tlsfleet touch ${service}`
-  const reason = { code: 'service-not-allowed', message }
-  return reportOfPlan({
-    kind: 'blocked',
-    service,
-    outcome: 'unsupported',
-    reason,
-    unit: undefined,
-    version: undefined,
-  })
-}
-
-// A controller signs for the newest generation only, also what is in force while another is prepared.
-function signer(session: Session, generation: number, signal: AbortSignal): SignInternal {
-  return ({ service, keys }) => {
-    const proof = proveServiceKey(session.identity().node, service, keys)
-    return session
-      .remote()
-      .sign({ service, publicKey: keys.publicKeyPem, proof, generation }, signal)
-  }
-}
-
-function nextLookInMs(
-  { intervalMs, random, host }: AgentOptions,
-  services: readonly ServiceReport[],
-  failures: number,
-): number {
-  const regular = jittered(intervalMs, random)
-  const retry = failures === 0 ? regular : backoffMs({ attempt: failures - 1, ...RETRY, random })
-  const nowMs = host.clock.now()
-  const due = services.flatMap(({ renewAtMs }) =>
-    renewAtMs === undefined || renewAtMs <= nowMs ? [] : [renewAtMs - nowMs],
-  )
-  return Math.min(regular, retry, ...due)
-}
-
-// Sleeps in pieces, so that the heartbeat comes from the loop itself and stops when it hangs.
-async function waitForWork(
-  options: AgentOptions,
-  delayMs: number,
-  signal: AbortSignal,
-): Promise<WakeReason> {
-  const { clock } = options.host
-  const endMs = clock.monotonic() + delayMs
-  for (;;) {
-    const left = endMs - clock.monotonic()
-    const why = await options.wake.wait(Math.max(0, Math.min(left, options.heartbeatMs)), signal)
-    if (signal.aborted || why !== 'timer' || endMs - clock.monotonic() <= 0) return why
-    options.heartbeat()
-  }
-}
-
-function isWorthRetrying(service: ServiceReport): boolean {
-  return (
-    service.outcome === 'failed' ||
-    (service.outcome === 'waiting' && service.reason.code !== 'inactive')
-  )
 }

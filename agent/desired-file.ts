@@ -3,7 +3,8 @@
 //
 //   version: 1
 //   services:
-//     - service: prometheus        # or influxdb
+//     - service: prometheus        # or another product with a listener of its own
+//       tls: on                    # off: without TLS, and kept so
 //       issuer: self-signed        # self-signed | local-ca | files
 //       names: { dns: [prometheus.example.org], ip: [192.0.2.10] }
 //       key: ec-p256               # ec-p256 | rsa-2048 | rsa-3072 | rsa-4096
@@ -13,7 +14,12 @@
 //       clientAuth: none           # none | optional | required
 //       trust: [ PEM ]             # more CA certificates that clients trust
 //       verify: { stableFor: 5s, deadline: 5m }
+//       upstreams:                 # listeners of others that it connects to
+//         - { service: alertmanager, names: { dns: [am.example.org] }, port: 9093, tls: on }
+//       upstreamTrust: [ PEM ]     # CA certificates that issued what those serve
 //       options: {}                # of the product
+//     - service: telegraf          # only a client: no issuer, names, key …
+//       upstreams: [ … ]
 //   issuers:
 //     files: { prometheus: { certificate: /path/chain.pem, privateKey: /path/key.pem } }
 //     localCa: { certificate: /path/ca.pem, privateKey: /path/ca.key }
@@ -24,12 +30,15 @@ import { parseDuration } from '../shared/duration.ts'
 import { Names, Pem, parser } from '../shared/contract/schema.ts'
 import {
   ClientAuth,
-  InfluxdbOptions,
   Issuer,
   KeyType,
-  PrometheusOptions,
+  SERVER_SERVICES,
+  SERVICE_OPTIONS,
+  type ServiceName,
   ServiceTls,
+  TlsSwitch,
   TlsVersion,
+  Upstream,
 } from '../shared/contract/service.ts'
 import { normalizeNames } from '../shared/pki/names.ts'
 import type { LocalIssuers } from './issuers.ts'
@@ -45,38 +54,78 @@ const Path = z
   .check(z.startsWith('/', { error: 'must be an absolute path' }), z.maxLength(4096))
 const PairPaths = z.strictObject({ certificate: Path, privateKey: Path })
 
+const ServerName = z.enum(SERVER_SERVICES)
+
 export const LocalIssuersDocument = z.strictObject({
-  files: z.optional(
-    z.strictObject({ influxdb: z.optional(PairPaths), prometheus: z.optional(PairPaths) }),
-  ),
+  files: z.optional(z.partialRecord(ServerName, PairPaths)),
   localCa: z.optional(PairPaths),
 })
 
-const settings = {
+const AbsolutePath = z.string().check(z.startsWith('/'), z.maxLength(4096))
+/** To this node's own product before it speaks TLS: never beyond the machine. */
+const overPlaintext = z.optional(z.boolean())
+/** Of products that tell more to whom they know; only these are asked. */
+export const LocalCredentialsDocument = z.strictObject({
+  elasticsearch: z.optional(
+    z.union([
+      z.strictObject({ apiKeyFile: AbsolutePath, overPlaintext }),
+      z.strictObject({
+        user: z.string().check(z.regex(/^[\x21-\x39\x3b-\x7e]{1,128}$/)),
+        passwordFile: AbsolutePath,
+        overPlaintext,
+      }),
+    ]),
+  ),
+})
+
+const SomeNames = z.strictObject({
+  dns: z.optional(Names.shape.dns),
+  ip: z.optional(Names.shape.ip),
+})
+
+const common = {
+  tls: z._default(TlsSwitch, 'on'),
+  upstreams: z._default(
+    z.array(z.strictObject({ ...Upstream.shape, names: SomeNames })).check(z.maxLength(512)),
+    [],
+  ),
+  upstreamTrust: z._default(z.array(Pem).check(z.maxLength(32)), []),
+  verify: z.optional(
+    z.strictObject({ stableFor: z.optional(Duration), deadline: z.optional(Duration) }),
+  ),
+}
+
+const certificate = {
   issuer: Issuer,
-  names: z.strictObject({ dns: z.optional(Names.shape.dns), ip: z.optional(Names.shape.ip) }),
+  names: SomeNames,
   key: z._default(KeyType, 'ec-p256'),
   lifetime: z._default(Duration, '90d'),
   renewBefore: z.optional(Duration),
   minVersion: z._default(TlsVersion, '1.2'),
   clientAuth: z._default(ClientAuth, 'none'),
   trust: z._default(z.array(Pem).check(z.maxLength(32)), []),
-  verify: z.optional(
-    z.strictObject({ stableFor: z.optional(Duration), deadline: z.optional(Duration) }),
-  ),
+}
+
+function server<S extends ServiceName>(service: S) {
+  const options = z.optional(SERVICE_OPTIONS[service])
+  return z.strictObject({ service: z.literal(service), ...common, ...certificate, options })
+}
+
+function client<S extends ServiceName>(service: S) {
+  const options = z.optional(SERVICE_OPTIONS[service])
+  return z.strictObject({ service: z.literal(service), ...common, options })
 }
 
 const ServiceEntry = z.discriminatedUnion('service', [
-  z.strictObject({
-    service: z.literal('prometheus'),
-    ...settings,
-    options: z.optional(PrometheusOptions),
-  }),
-  z.strictObject({
-    service: z.literal('influxdb'),
-    ...settings,
-    options: z.optional(InfluxdbOptions),
-  }),
+  server('alertmanager'),
+  server('elasticsearch'),
+  server('influxdb'),
+  server('influxdb-meta'),
+  server('kibana'),
+  client('metricbeat'),
+  server('node-exporter'),
+  server('prometheus'),
+  client('telegraf'),
 ])
 type ServiceEntry = z.infer<typeof ServiceEntry>
 
@@ -84,6 +133,7 @@ export const DesiredFile = z.strictObject({
   version: z.literal(1),
   services: z.array(ServiceEntry).check(z.maxLength(32)),
   issuers: z.optional(LocalIssuersDocument),
+  credentials: z.optional(LocalCredentialsDocument),
 })
 export type DesiredFile = z.infer<typeof DesiredFile>
 
@@ -102,45 +152,64 @@ export async function parseDesiredFile(text: string, name: string): Promise<Loca
   const twice = names.find((service, index) => names.indexOf(service) !== index)
   if (twice !== undefined)
     throw new OperationalError('desired-file-invalid', `${name} lists ${twice} twice`)
-  return { services: document.services.map(serviceOf), issuers: localIssuers(document.issuers) }
+  return { services: document.services.map(serviceOf), issuers: localIssuers(document) }
 }
 
-export function localIssuers(
-  document: z.infer<typeof LocalIssuersDocument> | undefined,
-): LocalIssuers {
-  const { influxdb, prometheus } = document?.files ?? {}
+export function localIssuers({
+  issuers,
+  credentials,
+}: {
+  readonly issuers?: z.infer<typeof LocalIssuersDocument> | undefined
+  readonly credentials?: z.infer<typeof LocalCredentialsDocument> | undefined
+}): LocalIssuers {
   return {
-    files: {
-      ...(influxdb === undefined ? {} : { influxdb }),
-      ...(prometheus === undefined ? {} : { prometheus }),
-    },
-    localCa: document?.localCa,
+    files: issuers?.files ?? {},
+    localCa: issuers?.localCa,
+    ...(credentials === undefined ? {} : { credentials }),
   }
 }
 
 function serviceOf(entry: ServiceEntry): ServiceTls {
-  const { service, issuer, names, key, trust, clientAuth, minVersion, options } = entry
-  if (issuer === 'internal') {
+  const { service, tls, upstreamTrust, verify, options } = entry
+  return parseService({
+    service,
+    tls,
+    ...('issuer' in entry ? certificateOf(entry) : {}),
+    verify: {
+      stableForMs: parseDuration(verify?.stableFor ?? '') ?? 5_000,
+      deadlineMs: parseDuration(verify?.deadline ?? '') ?? 300_000,
+    },
+    upstreams: entry.upstreams.map(upstream => ({ ...upstream, names: normal(upstream.names) })),
+    upstreamTrust,
+    ...(options === undefined ? {} : { options }),
+  })
+}
+
+// A request can wait for its signature; these have nothing to wait for.
+const NEEDS_CONTROLLER: readonly Issuer[] = ['internal', 'provided']
+
+function certificateOf(entry: Extract<ServiceEntry, { readonly issuer: Issuer }>) {
+  const { service, issuer, key, trust, clientAuth, minVersion } = entry
+  if (NEEDS_CONTROLLER.includes(issuer)) {
     throw new OperationalError(
       'desired-file-invalid',
-      `could not use issuer "internal" for ${service} without a controller`,
+      `could not use issuer "${issuer}" for ${service} without a controller`,
       {
         hint: 'use self-signed, local-ca or files',
       },
     )
   }
   const lifetimeMs = parseDuration(entry.lifetime) ?? 0
-  const normal = normalizeNames({ dns: names.dns ?? [], ip: names.ip ?? [] }, { wildcard: true })
-  if (normal.dns.length + normal.ip.length === 0) {
+  const names = normal(entry.names)
+  if (names.dns.length + names.ip.length === 0) {
     throw new OperationalError('desired-file-invalid', `${service} has no names`, {
       hint: 'clients check the names in a certificate: give at least one DNS name or IP address under `names`',
     })
   }
-  return parseService({
-    service,
+  return {
     certificate: {
       issuer,
-      names: normal,
+      names,
       key,
       lifetimeMs,
       renewBeforeMs: parseDuration(entry.renewBefore ?? '') ?? Math.floor(lifetimeMs / 3),
@@ -148,12 +217,11 @@ function serviceOf(entry: ServiceEntry): ServiceTls {
     trust,
     clientAuth,
     minVersion,
-    verify: {
-      stableForMs: parseDuration(entry.verify?.stableFor ?? '') ?? 5_000,
-      deadlineMs: parseDuration(entry.verify?.deadline ?? '') ?? 300_000,
-    },
-    ...(options === undefined ? {} : { options }),
-  })
+  }
+}
+
+function normal({ dns = [], ip = [] }: z.infer<typeof SomeNames>) {
+  return normalizeNames({ dns, ip }, { wildcard: true })
 }
 
 /** JSON Schema (2020-12) of the file. */

@@ -1,13 +1,16 @@
-// Stage one: which document counts. Newer generations only; the same generation with another
-// content is an error of its own. What was accepted is kept on disk, so that the agent goes on
+// Stage one: which document counts. Newer ones only, by epoch and then by generation; the same
+// generation with another content is an error of its own. What was accepted is kept on disk, so that the agent goes on
 // without its controller for as long as it takes.
 
 import * as z from 'zod/mini'
 import {
   DesiredState,
   type DesiredState as Document,
+  comparePositions,
   isIntact,
   parseDesiredState,
+  type Position,
+  positionOf,
 } from '../shared/contract/desired-state.ts'
 import { type Reason, parser } from '../shared/contract/schema.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
@@ -18,7 +21,10 @@ const Accepted = z.strictObject({
   version: z.literal(1),
   /** The newest document. */
   latest: DesiredState,
-  /** The newest one with mode `enforce`: it stays in force while a `stage` document is prepared. */
+  /**
+   * The newest one with mode `enforce` that this node was free to carry out: it stays in force while a
+   * `stage` document is prepared. A permit that was taken back before it was claimed puts nothing in force.
+   */
   enforced: z.optional(DesiredState),
 })
 export type Accepted = Readonly<z.infer<typeof Accepted>>
@@ -42,11 +48,18 @@ export interface AcceptanceInput {
   readonly node: string
   readonly current: Accepted | undefined
   /** From the ledger. Either of ledger and document outlives the loss of the other. */
-  readonly highest: { readonly generation: number | undefined; readonly digest: string | undefined }
+  readonly highest: {
+    readonly epoch?: number | undefined
+    readonly generation: number | undefined
+    readonly digest: string | undefined
+  }
+  /** Was anything of this document carried out, which needed a permit? Absent: all of them were. */
+  readonly isTaken?: (document: Document) => boolean
 }
 
 /** Judges a document as it came over the wire. Pure. */
-export function acceptDesired({ received, node, current, highest }: AcceptanceInput): Acceptance {
+export function acceptDesired(input: AcceptanceInput): Acceptance {
+  const { received, node, current, highest, isTaken = () => true } = input
   const parsed = tryParse(received)
   if ('code' in parsed) return { kind: 'refused', reason: parsed }
   if (parsed.node !== node) {
@@ -54,15 +67,11 @@ export function acceptDesired({ received, node, current, highest }: AcceptanceIn
   }
   if (!isIntact(parsed))
     return refused('desired-damaged', 'the digest of the desired state does not fit its content')
-  const { generation, digest } = newest(current?.latest, highest)
-  if (generation !== undefined && parsed.generation < generation) {
-    return refused(
-      'desired-outdated',
-      `generation ${parsed.generation} is older than ${generation}, which was accepted already`,
-    )
-  }
-  if (parsed.generation === generation) {
-    if (parsed.digest !== digest) {
+  const newest = newestKnown(current?.latest, highest)
+  const order = newest === undefined ? 1 : comparePositions(positionOf(parsed), newest)
+  if (newest !== undefined && order < 0) return refused(...outdated(positionOf(parsed), newest))
+  if (order === 0) {
+    if (parsed.digest !== newest?.digest) {
       return refused(
         'desired-conflict',
         `generation ${parsed.generation} came again with another content`,
@@ -70,19 +79,51 @@ export function acceptDesired({ received, node, current, highest }: AcceptanceIn
     }
     if (current?.latest.digest === parsed.digest) return { kind: 'known' }
   }
-  return { kind: 'accepted', accepted: withDocument(current, parsed) }
+  return { kind: 'accepted', accepted: withDocument(current, parsed, isTaken) }
 }
 
-function newest(document: Document | undefined, ledger: AcceptanceInput['highest']) {
+type Known = Position & { readonly digest: string | undefined }
+
+function newestKnown(
+  document: Document | undefined,
+  { epoch, generation, digest }: AcceptanceInput['highest'],
+): Known | undefined {
+  const ledger = generation === undefined ? undefined : { epoch: epoch ?? 0, generation, digest }
   if (document === undefined) return ledger
-  return (ledger.generation ?? 0) > document.generation ? ledger : document
+  const known = { ...positionOf(document), digest: document.digest }
+  return ledger !== undefined && comparePositions(ledger, known) > 0 ? ledger : known
 }
 
-function withDocument(current: Accepted | undefined, latest: Document): Accepted {
-  if (latest.mode === 'enforce') return { version: 1, latest, enforced: latest }
-  // Audit ends enforcement, staging does not.
-  const enforced = latest.mode === 'stage' ? current?.enforced : undefined
+// Two codes, because only the first is cured by what the controller does next: in an older epoch it
+// is an old copy of the controller, whatever it gives out.
+function outdated(given: Position, newest: Position): readonly [code: string, message: string] {
+  if (given.epoch === newest.epoch) {
+    const message = `generation ${given.generation} is older than ${newest.generation}, which was accepted already`
+    return ['desired-outdated', message]
+  }
+  return [
+    'older-epoch',
+    `epoch ${given.epoch} is older than ${newest.epoch}, of which documents were accepted already: ` +
+      'this controller was restored from an older backup, or is a copy that was left behind',
+  ]
+}
+
+function withDocument(
+  current: Accepted | undefined,
+  latest: Document,
+  isTaken: (document: Document) => boolean,
+): Accepted {
+  if (latest.mode === 'enforce' && !latest.permit) return { version: 1, latest, enforced: latest }
+  // Audit ends enforcement, staging does not, and neither does a permit before it is claimed.
+  const enforced = latest.mode === 'audit' ? undefined : current && inForce(current, isTaken)
   return { version: 1, latest, ...(enforced === undefined ? {} : { enforced }) }
+}
+
+function inForce(
+  { latest, enforced }: Accepted,
+  isTaken: (document: Document) => boolean,
+): Document | undefined {
+  return latest.mode === 'enforce' && (!latest.permit || isTaken(latest)) ? latest : enforced
 }
 
 function tryParse(received: unknown): Document | Reason {

@@ -6,9 +6,11 @@
 
 import type { Clock } from '../shared/clock.ts'
 import type { Reason } from '../shared/contract/schema.ts'
+import type { Secret } from '../shared/secret.ts'
 
 export interface Host {
   readonly files: Files
+  readonly trees: Trees
   readonly services: Services
   readonly commands: Commands
   readonly network: Network
@@ -64,6 +66,11 @@ export interface Files {
   readLink(path: string): Promise<string | undefined>
   /** Names in a directory, sorted; empty where there is none. */
   list(path: string): Promise<readonly string[]>
+  /**
+   * What others than root may still write to the file system of a directory, or of the next one above
+   * it that is there. Undefined where the file system does not say.
+   */
+  freeBytes(path: string): Promise<number | undefined>
 
   /**
    * Writes a new file that must not exist yet: O_EXCL, O_NOFOLLOW, mode at open, owner by
@@ -92,6 +99,28 @@ export interface Ownership {
 
 export interface NewFile extends Ownership {
   readonly contents: Uint8Array
+}
+
+/** Directories of services as a whole, whatever size their files have. */
+export interface Trees {
+  /**
+   * Bytes of all files of a directory; symlinks to it are followed, those in it are not. Undefined
+   * where there is none. Throws `tree-unusable` where something in it leads out of it.
+   */
+  sizeOf(path: string): Promise<number | undefined>
+  /**
+   * Copies a directory to `to`, which does not exist, in a directory that does: files and symlinks with
+   * their modes, owned by ourselves, on disk when it returns. Throws `tree-unusable` as above and
+   * where it changes meanwhile, and what `Files` throws.
+   */
+  copy(from: string, to: string): Promise<readonly TreeEntry[]>
+}
+
+export interface TreeEntry extends Ownership {
+  /** Below the directory that was copied; `.`: that one. */
+  readonly path: string
+  readonly kind: 'file' | 'directory' | 'symlink'
+  readonly sizeBytes: number
 }
 
 /** A unit as the service manager knows it. Values that it does not tell are undefined. */
@@ -130,7 +159,8 @@ export interface UnitState {
   readonly dropInPaths: readonly string[]
 }
 
-export type ActivationVerb = 'reload' | 'restart' | 'start' | 'hangup'
+/** `stop`: in a change that a whole group makes at once; it is started again by the same one. */
+export type ActivationVerb = 'reload' | 'restart' | 'start' | 'stop' | 'hangup'
 
 export interface Services {
   /** Undefined: no such unit is installed. Throws `service-manager-unreachable`. */
@@ -148,6 +178,8 @@ export interface Services {
   activate(unit: string, verb: ActivationVerb): Promise<void>
   /** Forgets failures and the start limit. */
   resetFailed(unit: string): Promise<void>
+  /** Makes the service manager read the unit files again; no service is disturbed. */
+  daemonReload(): Promise<void>
 }
 
 export interface CommandResult {
@@ -159,7 +191,7 @@ export interface CommandResult {
 
 export interface Commands {
   /**
-   * Runs a program of the node (argv[0] absolute): no shell, environment `LC_ALL=C` only, own
+   * Runs a program of the node (argv[0] absolute): no shell, environment `LC_ALL=C` and what is given, own
    * timeout, limited output. With `asServiceOf` it runs as that unit's user, in that unit's sandbox
    * and with that unit's environment, so it sees what the service will see.
    * Throws `command-missing`, `command-timeout`, `command-failed-to-start`.
@@ -170,6 +202,17 @@ export interface Commands {
 export interface CommandOptions {
   readonly timeoutMs: number
   readonly asServiceOf?: UnitState
+  /** Given to its standard input, which is empty otherwise. Not with `asServiceOf`. */
+  readonly stdin?: Secret
+  /** Beside `LC_ALL=C`. Not with `asServiceOf`, which brings the environment of the unit. */
+  readonly environment?: Readonly<Record<string, string>>
+  /**
+   * As a unit of this name, outside of our own sandbox, where the service manager runs programs for us;
+   * one of this name that still runs is ended before. For what runs long and says much.
+   */
+  readonly unit?: string
+  /** Ends the program: throws `interrupted`. With `unit` only. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface HandshakeTarget {
@@ -183,7 +226,21 @@ export interface HandshakeTarget {
   readonly clientCertificate?: { readonly chainPem: string; readonly keyPem: string }
   /** After the handshake: `GET path` on the same connection. */
   readonly httpGet?: string
+  readonly authorized?: AuthorizedQuestion
+  /** Asked without TLS first: a product that speaks none need not see a handshake and complain of it. */
+  readonly isPlainExpected?: boolean
   readonly timeoutMs: number
+}
+
+/** Asked in place of `httpGet` once chain and name are proven; nobody else is shown the header. */
+export interface AuthorizedQuestion {
+  /** Path and query. */
+  readonly httpGet: string
+  /** Sent to that path by PUT, in place of a GET. */
+  readonly json?: string
+  readonly authorization: Secret
+  /** Also without TLS, over a connection that does not leave this machine. */
+  readonly isPlainAllowed?: boolean
 }
 
 export type Handshake =
@@ -197,9 +254,15 @@ export type Handshake =
       /** Undefined: the trust given accepts the chain and the name fits. */
       readonly untrusted: Reason | undefined
       readonly http: HttpAnswer | undefined
+      /** The answer is that to the authorized question. */
+      readonly isAuthorized?: boolean
     }
   /** Something answers, without TLS. */
-  | { readonly kind: 'plaintext'; readonly http: HttpAnswer | undefined }
+  | {
+      readonly kind: 'plaintext'
+      readonly http: HttpAnswer | undefined
+      readonly isAuthorized?: boolean
+    }
   /** Connection refused, timed out, reset, TLS alert. */
   | { readonly kind: 'unreachable'; readonly reason: Reason }
 

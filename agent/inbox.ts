@@ -2,6 +2,13 @@
 // newest of each kind counts; nothing here decides.
 
 import type { DesiredAnswer, PreviewRequest } from '../shared/contract/agent-api.ts'
+import type { Debt } from '../shared/contract/debts.ts'
+import {
+  comparePositions,
+  type DesiredState,
+  type Position,
+  positionOf,
+} from '../shared/contract/desired-state.ts'
 import type { ServiceReport } from '../shared/contract/report.ts'
 import type { ServiceName } from '../shared/contract/service.ts'
 import type { Wake } from './wake.ts'
@@ -9,16 +16,31 @@ import type { Wake } from './wake.ts'
 export interface Inbox {
   /** Takes an answer of the controller, and wakes the loop when there is something in it. */
   answer(answer: DesiredAnswer): void
-  /** The generation to ask the controller beyond: of a document that waits here, or the accepted one. */
-  generation(accepted: number | undefined): number | undefined
+  /** What to ask the controller for news beyond: of a document that waits here, or the accepted one. */
+  position(accepted: Numbered | undefined): Position | undefined
   takeDocument(): unknown
+  /** What the controller says of its CAs, from its last answer. */
+  takeIdentityNews(): IdentityNews
+  /** Whether this node is in a group, when the controller has said so since. */
+  takeGrouped(): boolean | undefined
   takePreview(): PreviewRequest | undefined
+  /** What other members of this node's clusters owe. */
+  takeDebts(): readonly Debt[]
   takeWishes(): Wishes
+  /** Something that this node waits for has happened. */
+  takeNews(): boolean
   /** The controller's clock as of its last answer. */
   controllerNowMs(): number | undefined
   /** Wants a pass, with a renewal of these services; resolves with the reports of one that began later. */
   wish(renew: readonly ServiceName[]): Promise<readonly ServiceReport[]>
 }
+
+export type IdentityNews = Pick<
+  DesiredAnswer,
+  'identityTrust' | 'identityIssuer' | 'identityWithinMs'
+>
+
+type Numbered = Pick<DesiredState, 'epoch' | 'generation'>
 
 /** What operators want of one pass. */
 export interface Wishes {
@@ -29,27 +51,59 @@ export interface Wishes {
 
 export function createInbox(wake: Wake): Inbox {
   let document: unknown
-  let seenGeneration: number | undefined
+  let seen: Position | undefined
   let preview: PreviewRequest | undefined
+  let identityNews: IdentityNews = {}
   let renewals: readonly ServiceName[] = []
   let nowMs: number | undefined
+  let grouped: boolean | undefined
+  let debts: readonly Debt[] = []
+  let hasNews = false
   let wishes: ((reports: readonly ServiceReport[]) => void)[] = []
   return {
     answer(answer) {
       nowMs = answer.nowMs
+      grouped = answer.grouped ?? grouped
       if (answer.document !== undefined) {
         document = answer.document
-        seenGeneration = generationOf(answer.document) ?? seenGeneration
+        seen = claimedPosition(answer.document) ?? seen
       }
       if (answer.preview !== undefined) preview = answer.preview
-      if (answer.document !== undefined || answer.preview !== undefined) wake('desired')
+      const { identityTrust, identityIssuer, identityWithinMs } = answer
+      identityNews = {
+        ...identityNews,
+        ...(identityTrust === undefined ? {} : { identityTrust }),
+        ...(identityIssuer === undefined ? {} : { identityIssuer }),
+        ...(identityWithinMs === undefined ? {} : { identityWithinMs }),
+      }
+      if (identityTrust !== undefined || identityIssuer !== undefined) wake('desired')
+      debts = answer.debts ?? debts
+      const isNews = answer.wake === true
+      hasNews ||= isNews
+      if (answer.debts !== undefined) wake('desired')
+      if (answer.document !== undefined || answer.preview !== undefined || isNews) wake('desired')
     },
     // Asking for the same document again while a long pass keeps it waiting would be a busy loop,
     // and so would asking again for one that was refused.
-    generation: accepted => maximum(accepted, seenGeneration),
+    position: accepted => newest(accepted && positionOf(accepted), seen),
     takeDocument() {
       const taken = document
       document = undefined
+      return taken
+    },
+    takeIdentityNews() {
+      const taken = identityNews
+      identityNews = {}
+      return taken
+    },
+    takeGrouped() {
+      const taken = grouped
+      grouped = undefined
+      return taken
+    },
+    takeDebts() {
+      const taken = debts
+      debts = []
       return taken
     },
     takePreview() {
@@ -71,6 +125,11 @@ export function createInbox(wake: Wake): Inbox {
         },
       }
     },
+    takeNews() {
+      const taken = hasNews
+      hasNews = false
+      return taken
+    },
     controllerNowMs: () => nowMs,
     wish(renew) {
       renewals = [...new Set([...renewals, ...renew])]
@@ -84,15 +143,25 @@ export function createInbox(wake: Wake): Inbox {
 
 /** Of a document that was not judged yet. */
 export function generationOf(document: unknown): number | undefined {
-  if (typeof document !== 'object' || document === null || !('generation' in document))
-    return undefined
-  const { generation } = document
-  return typeof generation === 'number' && Number.isSafeInteger(generation) && generation > 0
-    ? generation
-    : undefined
+  return isObject(document) && 'generation' in document ? counted(document.generation) : undefined
 }
 
-function maximum(a: number | undefined, b: number | undefined): number | undefined {
+function claimedPosition(document: unknown): Position | undefined {
+  const generation = generationOf(document)
+  if (generation === undefined) return undefined
+  const epoch = isObject(document) && 'epoch' in document ? counted(document.epoch) : undefined
+  return { epoch: epoch ?? 0, generation }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+function counted(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined
+}
+
+function newest(a: Position | undefined, b: Position | undefined): Position | undefined {
   if (a === undefined || b === undefined) return a ?? b
-  return Math.max(a, b)
+  return comparePositions(a, b) >= 0 ? a : b
 }

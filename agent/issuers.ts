@@ -3,7 +3,7 @@
 
 import { OperationalError, describeError } from '../shared/errors.ts'
 import { unreachable } from '../shared/assert.ts'
-import type { CertificateSpec, ServiceName, ServiceTls } from '../shared/contract/service.ts'
+import type { CertificateSpec, ServerTls, ServiceName } from '../shared/contract/service.ts'
 import { buildCertificate, buildSelfSigned, validity } from '../shared/pki/certificate.ts'
 import { certificateFacts } from '../shared/pki/facts.ts'
 import { type KeyPair, parsePrivateKey, parsePublicKey } from '../shared/pki/keys.ts'
@@ -12,8 +12,11 @@ import { splitPemCertificates } from '../shared/pki/pem.ts'
 import type { CertificateProfile } from '../shared/pki/profile.ts'
 import { serialNumber } from '../shared/pki/random.ts'
 import { Secret } from '../shared/secret.ts'
+import { certificateRequest } from './certificate-request.ts'
 import type { Host } from './host.ts'
+import type { ProvidedPair } from './remote.ts'
 import { type SourcePair, describePair } from './resources/material.ts'
+import { placesOf } from './source-places.ts'
 
 /** Local policy: paths on this node. */
 export interface LocalIssuers {
@@ -21,6 +24,18 @@ export interface LocalIssuers {
   readonly files: Readonly<Partial<Record<ServiceName, PairPaths>>>
   /** Issuer `local-ca`: a CA certificate and its key. */
   readonly localCa: PairPaths | undefined
+  /** What the agent asks products with, by service: for proofs that they give to nobody else. */
+  readonly credentials?: LocalCredentials
+}
+
+export type LocalCredentials = Readonly<{ [S in ServiceName]?: Credential | undefined }>
+
+export type Credential = (
+  | { readonly apiKeyFile: string }
+  | { readonly user: string; readonly passwordFile: string }
+) & {
+  /** Shown without TLS as well, over connections that do not leave this machine. */
+  readonly overPlaintext?: boolean | undefined
 }
 
 export interface PairPaths {
@@ -34,7 +49,12 @@ export const NO_LOCAL_ISSUERS: LocalIssuers = { files: {}, localCa: undefined }
 export type SignInternal = (request: {
   readonly service: ServiceName
   readonly keys: KeyPair
+  /** PKCS#10 of the key, where others than the controller sign. */
+  readonly csr?: string
 }) => Promise<string>
+
+/** Asks the controller for the pair that was uploaded for a service. Undefined without a controller. */
+export type FetchProvided = (service: ServiceName) => Promise<ProvidedPair>
 
 type Note = (path: string) => Promise<void>
 
@@ -42,14 +62,14 @@ type Note = (path: string) => Promise<void>
 export async function observeLocalTrust(
   host: Host,
   issuers: LocalIssuers,
-  tls: ServiceTls,
+  tls: ServerTls,
   note: Note,
 ): Promise<readonly string[]> {
   if (tls.certificate.issuer !== 'local-ca') return []
   // Without it nobody can say whether the certificate in use is one of it.
   if (issuers.localCa === undefined) throw noLocalCa(tls.service)
   const { certificate } = issuers.localCa
-  await note(certificate)
+  await notePlaces(host, certificate, note)
   const bytes = await host.files.read(certificate)
   if (bytes === undefined)
     throw new OperationalError('source-missing', `could not find the local CA ${certificate}`)
@@ -60,7 +80,7 @@ export async function observeLocalTrust(
 export async function observeSource(
   host: Host,
   issuers: LocalIssuers,
-  tls: ServiceTls,
+  tls: ServerTls,
   note: Note,
 ): Promise<SourcePair | undefined> {
   if (tls.certificate.issuer !== 'files') return undefined
@@ -69,8 +89,8 @@ export async function observeSource(
     const message = `issuer "files" needs to be told where the pair of ${tls.service} is, in this node's own configuration`
     return { kind: 'unusable', reason: { code: 'source-not-configured', message } }
   }
-  await note(paths.certificate)
-  await note(paths.privateKey)
+  await notePlaces(host, paths.certificate, note)
+  await notePlaces(host, paths.privateKey, note)
   try {
     const { chain, key } = await readPair(host, paths)
     const { facts, chainPem, problems } = describePair(chain, key)
@@ -81,6 +101,10 @@ export async function observeSource(
     const code = error instanceof OperationalError ? error.code : 'source-unreadable'
     return { kind: 'unusable', reason: { code, message: describeError(error) } }
   }
+}
+
+async function notePlaces(host: Host, path: string, note: Note): Promise<void> {
+  for (const place of await placesOf(host.files, path)) await note(place)
 }
 
 export async function readPair(
@@ -116,16 +140,12 @@ export async function issueLeaf(
   const { spec, service, keys } = request
   switch (spec.issuer) {
     case 'internal':
-      if (signInternal === undefined) {
-        throw new OperationalError(
-          'issuer-unavailable',
-          `could not get a certificate for ${service}: issuer "internal" needs a controller`,
-          {
-            hint: 'use issuer self-signed, local-ca or files without a controller',
-          },
-        )
-      }
-      return signInternal({ service, keys })
+      return requireController(signInternal, request)({ service, keys })
+    case 'acme':
+    case 'csr': {
+      const sign = requireController(signInternal, request)
+      return sign({ service, keys, csr: certificateRequest(spec, request.clientUse, keys) })
+    }
     case 'self-signed':
       return selfSigned(host, request)
     case 'local-ca':
@@ -135,9 +155,26 @@ export async function issueLeaf(
         'issuer-unavailable',
         'a pair placed by another tool cannot be issued',
       )
+    case 'provided':
+      throw new OperationalError(
+        'issuer-unavailable',
+        `could not get a certificate for ${service}: issuer "${spec.issuer}" needs a controller`,
+      )
     default:
       return unreachable(spec.issuer)
   }
+}
+
+function requireController(
+  signInternal: SignInternal | undefined,
+  { service, spec }: IssueRequest,
+): SignInternal {
+  if (signInternal !== undefined) return signInternal
+  throw new OperationalError(
+    'issuer-unavailable',
+    `could not get a certificate for ${service}: issuer "${spec.issuer}" needs a controller`,
+    { hint: 'use issuer self-signed, local-ca or files without a controller' },
+  )
 }
 
 function profileOf({ spec, clientUse }: IssueRequest): CertificateProfile {

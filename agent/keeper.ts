@@ -1,6 +1,11 @@
 // Keeps the documents that were accepted: judges what comes, stores what counts before anything is
 // done with it.
 
+import {
+  comparePositions,
+  type DesiredState,
+  positionOf,
+} from '../shared/contract/desired-state.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
@@ -8,7 +13,8 @@ import { type Accepted, acceptDesired, acceptedFile } from './desired.ts'
 import type { Host } from './host.ts'
 import { generationOf } from './inbox.ts'
 import { withoutHeld } from './ledger.ts'
-import type { Reconciler } from './reconcile.ts'
+import { serviceDigest } from './reconcile.ts'
+import type { Reconciler } from './reconciler.ts'
 
 export interface Keeper {
   accepted(): Accepted | undefined
@@ -48,9 +54,9 @@ export async function createKeeper(
   let isResumed = false
 
   async function judge(received: unknown, node: string): Promise<void> {
-    const { generation, digest } = reconciler.ledger()
-    const highest = { generation, digest }
-    const result = acceptDesired({ received, node, current: accepted, highest })
+    const { epoch, generation, digest } = reconciler.ledger()
+    const highest = { epoch, generation, digest }
+    const result = acceptDesired({ received, node, current: accepted, highest, isTaken })
     if (result.kind === 'known') return
     if (result.kind === 'refused') {
       problem = result.reason
@@ -63,6 +69,7 @@ export async function createKeeper(
     // The generation is stored before anything is done with it; a new one lifts what was held back.
     await reconciler.updateLedger(old => ({
       ...withoutHeld(old),
+      epoch: latest.epoch,
       generation: latest.generation,
       digest: latest.digest,
     }))
@@ -70,6 +77,18 @@ export async function createKeeper(
     accepted = result.accepted
     problem = undefined
     refusedGeneration = undefined
+  }
+
+  // What the node has converged to by it, or was switched to before that was taken back.
+  function isTaken({ content }: DesiredState): boolean {
+    const { services } = reconciler.ledger()
+    const before = accepted?.enforced?.content.services.map(serviceDigest) ?? []
+    const digests = content.services.map(serviceDigest)
+    if (digests.every(digest => before.includes(digest))) return true
+    return content.services.some(tls => {
+      const digest = serviceDigest(tls)
+      return !before.includes(digest) && services[tls.service]?.convergedTo === digest
+    })
   }
 
   // A full disk under the agent's own state must end neither the loop nor what it keeps up.
@@ -87,7 +106,9 @@ export async function createKeeper(
   }
 
   async function resume(): Promise<void> {
-    const inForce = accepted?.enforced ?? accepted?.latest
+    // A switch that was begun is the newest document's, unless that one is only prepared.
+    const { latest, enforced } = accepted ?? {}
+    const inForce = latest?.mode === 'stage' ? (enforced ?? latest) : latest
     // What became of it, the passes tell from now on; a journal that was damaged is not missed.
     const reason = await reconciler.resume(inForce?.content.services ?? [])
     if (reason !== undefined) log.warn({ reason }, 'an interrupted change was not completed')
@@ -97,10 +118,12 @@ export async function createKeeper(
   // A ledger that was lost is told again what the document knows, before that is lost as well.
   async function recall(): Promise<void> {
     if (accepted === undefined) return
-    const { generation, digest } = accepted.latest
-    await reconciler.updateLedger(old =>
-      (old.generation ?? 0) >= generation ? old : { ...old, generation, digest },
-    )
+    const { epoch, generation, digest } = accepted.latest
+    const position = positionOf(accepted.latest)
+    await reconciler.updateLedger(old => {
+      const known = { epoch: old.epoch ?? 0, generation: old.generation ?? 0 }
+      return comparePositions(known, position) >= 0 ? old : { ...old, epoch, generation, digest }
+    })
   }
 
   return {

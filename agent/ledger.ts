@@ -2,9 +2,10 @@
 // loaded, what content is held back after a failure. Written only when it changes.
 
 import * as z from 'zod/mini'
-import { Digest, Generation, Reason, parser } from '../shared/contract/schema.ts'
+import { Digest, Epoch, Generation, Reason, parser } from '../shared/contract/schema.ts'
 import { ServiceName } from '../shared/contract/service.ts'
 import type { Files } from './host.ts'
+import { ServedBefore } from './journal.ts'
 import { type StateFile, stateFile } from './state-file.ts'
 
 const LoadedRecord = z.strictObject({
@@ -14,12 +15,21 @@ const LoadedRecord = z.strictObject({
   inputs: z.record(z.string(), Digest),
 })
 
+const Held = z.strictObject({
+  contentDigest: Digest,
+  reason: Reason,
+  broken: z.boolean(),
+  /** Of a broken one whose files are all back: what its listeners served when they worked. */
+  servedBefore: z.optional(z.array(ServedBefore)),
+})
+export type Held = Readonly<z.infer<typeof Held>>
+
 const ServiceEntry = z.strictObject({
   loaded: z.optional(LoadedRecord),
   /** Processes known to be older than the active files: their inputs are not loaded, whatever the clock says. */
   staleInvocations: z.array(z.string()),
   /** Content that failed after the switch: not tried again before a new generation or an operator asks. */
-  held: z.optional(z.strictObject({ contentDigest: Digest, reason: Reason, broken: z.boolean() })),
+  held: z.optional(Held),
   /** Content that this node had converged to: a difference from it is drift. */
   convergedTo: z.optional(Digest),
 })
@@ -27,7 +37,8 @@ export type ServiceEntry = Readonly<z.infer<typeof ServiceEntry>>
 
 const Ledger = z.strictObject({
   version: z.literal(1),
-  /** The newest accepted document. */
+  /** The newest accepted document; its epoch is absent as it is there. */
+  epoch: z.optional(Epoch),
   generation: z.optional(Generation),
   digest: z.optional(Digest),
   services: z.partialRecord(ServiceName, ServiceEntry),

@@ -4,10 +4,10 @@
 import '../shared/node-version.ts'
 import { join } from 'node:path'
 import { OperationalError, describeError } from '../shared/errors.ts'
-import { createLogger } from '../shared/log.ts'
+import type { Logger } from '../shared/log.ts'
 import { askAgent } from './commands/control.ts'
 import { EXIT, HELP, type Options, parseOptions } from './commands/options.ts'
-import { loadConfig } from './config.ts'
+import { type AgentConfig, loadConfig } from './config.ts'
 import { createHost } from './edges/host.ts'
 import { presentResult } from './present.ts'
 import { AGENT_VERSION } from './version.ts'
@@ -28,11 +28,7 @@ async function main(argv: readonly string[]): Promise<number> {
     stateDirectory,
     socketPath: physicalPath(`${stateDirectory}/agent.sock`),
     physicalPath,
-    // One-shot commands speak through their result; the daemon through its log.
-    log: createLogger({
-      name: 'agent',
-      level: options.command === 'run' ? config.logLevel : 'error',
-    }),
+    log: options.command === 'run' ? await daemonLog(config) : SILENT,
     signal: untilStopped(),
     write: (text: string) => void process.stdout.write(text),
   }
@@ -43,6 +39,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./commands/daemon.ts')).enrollCommand(context)
     case 'status':
       return status(context.socketPath, options)
+    case 'metrics':
+      return say((await askAgent(context.socketPath, 'metrics')).metrics ?? '')
     case 'plan':
       return (await import('./commands/local.ts')).planCommand(context)
     case 'apply':
@@ -51,9 +49,15 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./commands/local.ts')).renewCommand(context)
     case 'verify':
       return (await import('./commands/local.ts')).verifyCommand(context)
+    case 'doctor':
+      return (await import('./commands/doctor.ts')).doctorCommand(context)
     case 'schema':
       return say(
         `${JSON.stringify((await import('./desired-file.ts')).desiredFileSchema(), null, 2)}\n`,
+      )
+    case 'facts':
+      return say(
+        `${JSON.stringify(await (await import('./edges/node-facts.ts')).readNodeFacts())}\n`,
       )
     case undefined:
       process.stderr.write(HELP)
@@ -62,6 +66,15 @@ async function main(argv: readonly string[]): Promise<number> {
       throw new OperationalError('usage', `unknown command ${options.command}`)
   }
 }
+
+/** Loaded for the daemon only: a plan would wait 8 ms for nothing. */
+async function daemonLog({ logLevel }: AgentConfig): Promise<Logger> {
+  const { createLogger } = await import('../shared/log.ts')
+  return createLogger({ name: 'agent', level: logLevel })
+}
+
+// One-shot commands speak through their result.
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
 
 function say(text: string): number {
   process.stdout.write(text)

@@ -3,10 +3,12 @@
 // process, then by whether it was started after the newest change of its inputs.
 
 import { sha256 } from '../shared/digest.ts'
+import type { Activation } from '../shared/contract/report.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import type { UnitState } from './host.ts'
 import type { ServiceEntry } from './ledger.ts'
-import { type LoadIntent, RELEASE_TOKEN } from './services/service.ts'
+import type { Secret } from '../shared/secret.ts'
+import { type LoadIntent, RELEASE_TOKEN, STORE_PASSWORD_TOKEN } from './services/service.ts'
 
 export type Verb = 'none' | 'reload' | 'hangup' | 'restart' | 'start'
 
@@ -17,11 +19,13 @@ export interface Owed {
 
 /** What the handshakes of an observation say, in one word. */
 export type ServedSummary =
-  /** Every listener serves the active leaf. */
+  /** Every listener serves the active leaf, or without TLS where none is wanted. */
   | 'current'
   /** TLS, but another leaf. */
   | 'stale'
   | 'plaintext'
+  /** TLS, where none is wanted. */
+  | 'tls'
   /** Nobody answers, or no TLS comes about. */
   | 'unreachable'
   /** Not looked at: nothing to compare with. */
@@ -31,6 +35,7 @@ export interface OwedInput {
   readonly loads: readonly LoadIntent[]
   /** Release that will be active when this is asked for. */
   readonly release: string
+  readonly storePassword?: Secret | undefined
   readonly entry: ServiceEntry
   readonly unit: UnitState
   readonly served: ServedSummary
@@ -48,13 +53,40 @@ export const LOADED_AT_START: Owed = {
   reason: { code: 'offline', message: 'nothing runs here; the service loads it when it starts' },
 }
 
+/** What an activation is called outside of the agent: a hang-up is a reload, a start a restart. */
+export function activationOf(owed: Owed): Activation {
+  switch (owed.verb) {
+    case 'none':
+      return 'none'
+    case 'reload':
+    case 'hangup':
+      return 'reload'
+    case 'restart':
+    case 'start':
+      return 'restart'
+  }
+}
+
 /** Digest by name of what a process has loaded once it runs with these inputs. */
 export function inputDigests(
   loads: readonly LoadIntent[],
-  release: string,
+  known: LoadedWith,
 ): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    loads.map(load => [load.name, sha256(load.value.replaceAll(RELEASE_TOKEN, release))]),
+  return Object.fromEntries(loads.map(load => [load.name, inputDigest(load, known)]))
+}
+
+/** What tokens in the values of loads stand for. */
+export interface LoadedWith {
+  readonly release: string
+  /** Undefined: there is none yet, and nothing can have loaded it. */
+  readonly storePassword: Secret | undefined
+}
+
+function inputDigest({ value }: LoadIntent, { release, storePassword }: LoadedWith): string {
+  return sha256(
+    value
+      .replaceAll(RELEASE_TOKEN, release)
+      .replaceAll(STORE_PASSWORD_TOKEN, () => storePassword?.reveal() ?? STORE_PASSWORD_TOKEN),
   )
 }
 
@@ -83,19 +115,30 @@ function isLoaded(load: LoadIntent, input: OwedInput): boolean {
   if (load.provenBy === 'handshake' && input.served !== 'unknown') {
     // TLS at all proves that it is switched on; only the leaf itself proves which release is used.
     if (input.served === 'current') return true
+    // On a busy machine a handshake may take too long: what this very process was seen to serve, it has
+    // loaded. That it does not answer is told, and no restart of ours cures it.
+    if (input.served === 'unreachable') return isRecorded(load, input) === true
     return input.served === 'stale' && !load.value.includes(RELEASE_TOKEN)
   }
   return isLoadedByRecord(load, input)
 }
 
-function isLoadedByRecord(
+/** What the ledger says of this very process; undefined: nothing. */
+function isRecorded(
   load: LoadIntent,
-  { entry, unit, release, inputsChangedAtMs }: OwedInput,
-): boolean {
-  const wanted = sha256(load.value.replaceAll(RELEASE_TOKEN, release))
+  { entry, unit: { invocationId }, release, storePassword }: OwedInput,
+): boolean | undefined {
+  if (storePassword === undefined && load.value.includes(STORE_PASSWORD_TOKEN)) return false
+  if (invocationId === undefined || entry.loaded?.invocationId !== invocationId) return undefined
+  return entry.loaded.inputs[load.name] === inputDigest(load, { release, storePassword })
+}
+
+function isLoadedByRecord(load: LoadIntent, input: OwedInput): boolean {
+  const recorded = isRecorded(load, input)
+  if (recorded !== undefined) return recorded
+  const { entry, unit, inputsChangedAtMs } = input
   const { invocationId } = unit
   if (invocationId === undefined) return false
-  if (entry.loaded?.invocationId === invocationId) return entry.loaded.inputs[load.name] === wanted
   // Known to be older than the files: the clock is not asked.
   if (entry.staleInvocations.includes(invocationId)) return false
   return (
@@ -111,7 +154,7 @@ function isLoadedByRecord(
 function escalated(owed: Owed, input: OwedInput): Owed {
   const isStuck =
     input.inputsChangedAtMs !== undefined &&
-    (input.served === 'stale' || input.served === 'plaintext')
+    (input.served === 'stale' || input.served === 'plaintext' || input.served === 'tls')
   if (!isStuck || owed.verb !== 'none') return owed
   return {
     verb: 'restart',

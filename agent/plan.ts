@@ -1,7 +1,8 @@
 // Pure: what is on the node and what should be there give the difference as data. Same inputs, same
 // plan. Nothing here reads or writes; applying is apply.ts.
 
-import type { Activation, ChangeSummary } from '../shared/contract/report.ts'
+import { unreachable } from '../shared/assert.ts'
+import type { ChangeSummary } from '../shared/contract/report.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import type { ServiceTls } from '../shared/contract/service.ts'
 import type { UnitState } from './host.ts'
@@ -11,20 +12,27 @@ import {
   LOADED_AT_START,
   NOTHING_OWED,
   type Owed,
-  type ServedSummary,
   owedActivation,
+  type ServedSummary,
 } from './owed.ts'
+import { certifiedTls } from './client-trust.ts'
+import { materialChanges, owedChange, passwordChange } from './plan-changes.ts'
 import { NEW_RELEASE, type PlannedFile, plannedFiles } from './planned-files.ts'
+import { type PlannedKeystore, plannedKeystores } from './planned-keystores.ts'
 import {
   type PlannedDirectory,
   type PlannedPermissions,
   permissionChange,
   plannedDirectories,
+  plannedPasswordPermissions,
   plannedPermissions,
 } from './planned-ownership.ts'
+import { type PlannedTool, plannedTools } from './planned-tools.ts'
 import { type MaterialDecision, decideMaterial } from './resources/material.ts'
-import { judgeServed } from './served.ts'
+import { successionNotices } from './self-signed.ts'
+import { ANY_LEAF, judgeServed, servedSummary } from './served.ts'
 import type { Compiled } from './services/service.ts'
+import { snapshotNotices, type SnapshotPolicies } from './snapshot-policy.ts'
 
 export type ServicePlan =
   /** Nothing can or must be done, and why. */
@@ -35,6 +43,8 @@ export type ServicePlan =
       readonly reason: Reason
       readonly unit: UnitState | undefined
       readonly version: string | undefined
+      /** Held back, because neither the old state nor the new one is known to work. */
+      readonly isBroken?: boolean
     }
   | ActionablePlan
 
@@ -47,21 +57,33 @@ export interface ActionablePlan {
   readonly compiled: Compiled
   readonly facts: NodeFacts
   readonly material: Exclude<MaterialDecision, { kind: 'blocked' }>
-  /** Name of the release that will be active, NEW_RELEASE when it is still to be made. */
+  /** Name of the release that will be active, NEW_RELEASE when it is still to be made, NO_RELEASE when none is wanted. */
   readonly release: string
   /** Files to replace, the trust bundle included. */
   readonly files: readonly PlannedFile[]
+  /** Entries of stores of secrets to set and to remove. */
+  readonly keystores: readonly PlannedKeystore[]
+  /** Programs to run once the files are switched. */
+  readonly tools: readonly PlannedTool[]
   /** Directories to make or correct, parents first. */
   readonly directories: readonly PlannedDirectory[]
   /** Owner and mode of release files that are right otherwise. */
   readonly permissions: readonly PlannedPermissions[]
+  /** The password of the PKCS#12 file is to be kept from now on. */
+  readonly isPasswordKept: boolean
   readonly owed: Owed
+  /** Why it is made by a whole group at once; undefined: this node makes it alone. */
+  readonly coordinated: Reason | undefined
+  /** What the plan itself has to tell. */
+  readonly notices: readonly Reason[]
   readonly changes: readonly ChangeSummary[]
   /** Stopped by its operator: it is prepared, never started. */
   readonly isInactive: boolean
   /** It had converged to this content before: what is done now is a correction or a renewal. */
   readonly hasConverged: boolean
   readonly isCorrective: boolean
+  /** What the process had loaded that was proven last: digest by name of the input. */
+  readonly provenInputs: Readonly<Record<string, string>> | undefined
 }
 
 export interface PlanInput {
@@ -70,8 +92,12 @@ export interface PlanInput {
   readonly contentDigest: string
   readonly nowMs: number
   /** The user that the agent runs as: owner of what belongs to nobody else. Root on a real node. */
-  readonly self: { readonly uid: number }
+  readonly self: { readonly uid: number; readonly gid: number }
   readonly isRenewalWanted?: boolean
+  /** See MaterialTarget. */
+  readonly isUncertified?: boolean
+  /** Undefined: this agent changes nothing with others. */
+  readonly policies?: SnapshotPolicies | undefined
 }
 
 export function planService(input: PlanInput): ServicePlan {
@@ -100,7 +126,7 @@ export function planService(input: PlanInput): ServicePlan {
   const blocked = (
     outcome: 'unsupported' | 'failed' | 'restored',
     reason: Reason,
-  ): ServicePlan => ({
+  ): BlockedPlan => ({
     kind: 'blocked',
     service,
     outcome,
@@ -115,44 +141,44 @@ export function planService(input: PlanInput): ServicePlan {
     })
   }
   if (entry.held?.contentDigest === contentDigest) {
-    return blocked(entry.held.broken ? 'failed' : 'restored', entry.held.reason)
+    const { broken, reason } = entry.held
+    const held = blocked(broken ? 'failed' : 'restored', reason)
+    return broken ? { ...held, isBroken: true } : held
   }
   return planObserved(input, unit, compilation.compiled, node, node.owner, blocked)
 }
 
-type Blocked = (outcome: 'unsupported' | 'failed' | 'restored', reason: Reason) => ServicePlan
+type BlockedPlan = Extract<ServicePlan, { kind: 'blocked' }>
+type Blocked = (outcome: BlockedPlan['outcome'], reason: Reason) => BlockedPlan
 
 function planObserved(
-  { observation, entry, contentDigest, nowMs, self, isRenewalWanted = false }: PlanInput,
+  input: PlanInput,
   unit: UnitState,
   compiled: Compiled,
   facts: NodeFacts,
   owner: { readonly uid: number; readonly gid: number },
   blocked: Blocked,
 ): ServicePlan {
+  const { observation, entry, contentDigest, self } = input
   const { tls } = observation
-  const trust = [...tls.trust, ...facts.issuerTrust]
-  const target = {
-    spec: tls.certificate,
-    clientUse: compiled.material.clientUse,
-    trust,
-    source: facts.source,
-    isRenewalWanted,
-  }
-  const material = decideMaterial(target, facts.material, nowMs)
+  const material = materialFor(input, compiled, facts)
   if (material.kind === 'blocked') return blocked('failed', material.reason)
-  const release = material.kind === 'new' ? NEW_RELEASE : material.release.id
+  const release = releaseName(material)
 
   const files = plannedFiles({ tls, compiled, facts, release, owner, self, material })
   if (files.kind === 'refused') return blocked('failed', files.reason)
-  const directories = plannedDirectories(compiled, facts, { uid: self.uid, gid: owner.gid })
-  const permissions =
-    material.kind === 'new' ? [] : plannedPermissions(compiled, material.release, owner, self)
-  const willChange = material.kind !== 'keep' || files.list.length > 0
-  const served = servedSummary(facts, material)
+  const keystores = plannedKeystores({ compiled, facts, owner, self, material })
+  if (keystores.kind === 'refused') return blocked('failed', keystores.reason)
+  const tools = plannedTools(compiled, files.list, facts)
+  const permissions = permissionsFor({ compiled, facts, material, owner, self })
+  const isSwitched = material.kind === 'new' || material.kind === 'switch'
+  const willChange = isSwitched || files.list.length + keystores.list.length + tools.list.length > 0
   const isStopped = unit.activeState === 'inactive' || unit.activeState === 'deactivating'
   const isInactive = isStopped && !facts.isOffline
-  const owed = isInactive
+  const isPasswordKept = isPasswordToKeep(compiled, facts)
+  const hasConverged = entry.convergedTo === contentDigest
+  const coordinated = coordinatedFor(compiled, { isInactive, hasConverged, facts })
+  const owing = isInactive
     ? NOTHING_OWED
     : owedFor({
         compiled,
@@ -161,15 +187,19 @@ function planObserved(
         unit,
         facts,
         willChange,
-        served,
+        served: servedSummary(facts, material),
         repairs: permissions.length > 0,
       })
-  const changes = [
+  const owed = coordinated === undefined ? owing : { ...owing, reason: coordinated }
+  const prepared = [
     ...materialChanges(compiled, material),
+    ...(isPasswordKept && !isSwitched ? [passwordChange(compiled)] : []),
     ...files.list.map(file => file.summary),
+    ...tools.list.map(tool => tool.summary),
+    ...keystores.list.map(keystore => keystore.summary),
     ...permissions.map(permissionChange),
-    ...(willChange || permissions.length > 0 ? [] : owedChange(unit, owed)),
   ]
+  const changes = prepared.length > 0 ? prepared : owedChange(unit, owed)
   return {
     kind: 'actionable',
     service: tls.service,
@@ -181,14 +211,107 @@ function planObserved(
     material,
     release,
     files: files.list,
-    directories,
+    keystores: keystores.list,
+    tools: tools.list,
+    directories: plannedDirectories(compiled, facts, owner, self),
     permissions,
+    isPasswordKept,
     owed,
+    coordinated,
+    notices: [
+      ...tools.notices,
+      ...successionNotices(tls, compiled, facts, material),
+      ...snapshotNotices(tls.service, { coordinated, compiled }, input.policies),
+    ],
     changes,
     isInactive,
-    hasConverged: entry.convergedTo === contentDigest,
-    isCorrective: entry.convergedTo === contentDigest && changes.length > 0 && !isRenewal(material),
+    hasConverged,
+    isCorrective: hasConverged && changes.length > 0 && !isRenewal(material),
+    provenInputs: entry.loaded?.inputs,
   }
+}
+
+/**
+ * A node that was there before is brought back to the others, and so is alone in it. Where nothing runs
+ * nothing is cut off.
+ */
+function coordinatedFor(
+  { coordinated }: Compiled,
+  {
+    isInactive,
+    hasConverged,
+    facts,
+  }: {
+    readonly isInactive: boolean
+    readonly hasConverged: boolean
+    readonly facts: NodeFacts
+  },
+): Reason | undefined {
+  return isInactive || hasConverged || facts.isOffline ? undefined : coordinated
+}
+
+/** Stands for the name of a release where none is wanted. */
+const NO_RELEASE = '(none)'
+
+function releaseName(material: Exclude<MaterialDecision, { kind: 'blocked' }>): string {
+  switch (material.kind) {
+    case 'none':
+      return NO_RELEASE
+    case 'new':
+      return NEW_RELEASE
+    case 'keep':
+    case 'switch':
+      return material.release.id
+    default:
+      return unreachable(material)
+  }
+}
+
+function materialFor(
+  { observation, nowMs, isRenewalWanted = false, isUncertified = false }: PlanInput,
+  compiled: Compiled,
+  facts: NodeFacts,
+): MaterialDecision {
+  const certified = certifiedTls(observation.tls, compiled)
+  if (certified === undefined) return { kind: 'none' }
+  const target = {
+    spec: certified.certificate,
+    clientUse: compiled.material.clientUse,
+    trust: [...certified.trust, ...facts.issuerTrust],
+    source: facts.source,
+    isRenewalWanted,
+    isUncertified,
+  }
+  return decideMaterial(target, facts.material, nowMs)
+}
+
+function permissionsFor(question: {
+  readonly compiled: Compiled
+  readonly facts: NodeFacts
+  readonly material: MaterialDecision
+  readonly owner: { readonly uid: number; readonly gid: number }
+  readonly self: { readonly uid: number; readonly gid: number }
+}): readonly PlannedPermissions[] {
+  const { compiled, facts, material, owner, self } = question
+  switch (material.kind) {
+    case 'keep':
+    case 'switch':
+      return [
+        ...plannedPermissions(compiled, material.release, owner, self),
+        ...plannedPasswordPermissions(compiled, facts, self),
+      ]
+    case 'new':
+      return plannedPasswordPermissions(compiled, facts, self)
+    case 'none':
+    case 'blocked':
+      return []
+    default:
+      return unreachable(material)
+  }
+}
+
+function isPasswordToKeep({ material }: Compiled, { storePassword }: NodeFacts): boolean {
+  return material.isWanted && material.store !== undefined && storePassword?.stat === undefined
 }
 
 /** Is there anything that a pass has to do for this plan? Directories alone are made along with the rest. */
@@ -196,40 +319,16 @@ export function isConverged(plan: ActionablePlan): boolean {
   return plan.changes.length === 0
 }
 
-/** What an activation is called outside of the agent: a hang-up is a reload, a start a restart. */
-export function activationOf(owed: Owed): Activation {
-  switch (owed.verb) {
-    case 'none':
-      return 'none'
-    case 'reload':
-    case 'hangup':
-      return 'reload'
-    case 'restart':
-    case 'start':
-      return 'restart'
-  }
-}
+const RENEWALS: readonly string[] = ['renewal-due', 'renewal-requested', 'certificate-requested']
 
-const RENEWALS: readonly string[] = ['renewal-due', 'renewal-requested']
+/** Is a new certificate part of it that nobody has to ask for? */
+export function isRenewalPlan({ material }: ActionablePlan): boolean {
+  return isRenewal(material)
+}
 
 function isRenewal(material: MaterialDecision): boolean {
-  return (
-    material.kind !== 'keep' &&
-    material.kind !== 'blocked' &&
-    RENEWALS.includes(material.reason.code)
-  )
-}
-
-function servedSummary(facts: NodeFacts, material: MaterialDecision): ServedSummary {
-  if (facts.served.length === 0) return 'unknown'
-  const expected = material.kind === 'keep' ? material.release.facts.fingerprint : undefined
-  const words = facts.served.map(({ handshake }) => {
-    if (handshake.kind !== 'tls') return handshake.kind
-    return handshake.fingerprint === expected ? 'current' : 'stale'
-  })
-  for (const word of ['unreachable', 'plaintext', 'stale'] as const)
-    if (words.includes(word)) return word
-  return 'current'
+  const isSwitched = material.kind === 'new' || material.kind === 'switch'
+  return isSwitched && RENEWALS.includes(material.reason.code)
 }
 
 interface OwedFor {
@@ -257,6 +356,7 @@ function owedFor({
   const owed = owedActivation({
     loads: compiled.loads,
     release,
+    storePassword: facts.storePassword?.password,
     entry,
     unit,
     served,
@@ -276,42 +376,22 @@ function owedFor({
   return owed
 }
 
-function materialChanges(compiled: Compiled, material: MaterialDecision): readonly ChangeSummary[] {
-  if (material.kind === 'keep' || material.kind === 'blocked') return []
-  const isFirst = material.reason.code === 'certificate-missing'
-  return [
-    {
-      resource: `${compiled.material.directory}/current`,
-      kind: 'certificate',
-      action: isFirst ? 'create' : 'update',
-      summary:
-        material.kind === 'new'
-          ? isFirst
-            ? 'make a key and get a certificate'
-            : 'make a new key and get a new certificate'
-          : `switch to the prepared certificate ${material.release.facts.fingerprint.slice(0, 16)}`,
-      reason: material.reason,
-    },
-  ]
-}
-
-function owedChange(unit: UnitState, owed: Owed): readonly ChangeSummary[] {
-  if (owed.verb === 'none') return []
-  const activation = activationOf(owed)
-  return [
-    {
-      resource: unit.unit,
-      kind: 'activation',
-      action: 'update',
-      summary: `${activation} ${unit.unit}`,
-      reason: owed.reason,
-    },
-  ]
-}
-
 /** Every listener of the plan as it was observed, judged against the leaf that is in use. */
 export function servedOf(plan: ActionablePlan) {
-  const expected =
-    plan.material.kind === 'new' ? undefined : plan.material.release.facts.fingerprint
+  const expected = expectedLeaf(plan.material)
   return plan.facts.served.map(served => judgeServed(served, expected))
+}
+
+function expectedLeaf(material: ActionablePlan['material']): string | undefined {
+  switch (material.kind) {
+    case 'new':
+      return undefined
+    case 'none':
+      return ANY_LEAF
+    case 'keep':
+    case 'switch':
+      return material.release.facts.fingerprint
+    default:
+      return unreachable(material)
+  }
 }

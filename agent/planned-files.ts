@@ -3,8 +3,9 @@
 import type { ChangeSummary } from '../shared/contract/report.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import type { ServiceTls } from '../shared/contract/service.ts'
-import { clientTrust } from './client-trust.ts'
+import { certifiedTls, clientTrust } from './client-trust.ts'
 import { unifiedDiff } from './formats/unified-diff.ts'
+import { withoutSecrets } from './formats/without-secrets.ts'
 import type { FileStat, Ownership } from './host.ts'
 import type { NodeFacts } from './observation.ts'
 import { ownershipOf } from './planned-ownership.ts'
@@ -23,8 +24,8 @@ export interface PlannedFile {
   readonly realPath: string
   /** Undefined: there is no file yet. */
   readonly before: { readonly sha256: string; readonly ownership: Ownership } | undefined
-  /** With NEW_RELEASE in it where the release is not known yet: rendered again when it is. */
-  readonly text: string
+  /** With NEW_RELEASE in it where the release is not known yet: rendered again when it is. Undefined: it is removed. */
+  readonly text: string | undefined
   readonly ownership: Ownership
   readonly summary: ChangeSummary
 }
@@ -51,9 +52,11 @@ export function plannedFiles(
     const observed = input.facts.files[intent.path] ?? { kind: 'missing' }
     if (observed.kind === 'unreadable') return { kind: 'refused', reason: observed.reason }
     const before = observed.kind === 'text' ? observed : undefined
+    const isRemoved = intent.kind === 'content' && intent.text === undefined
     const rendered = renderOnce(intent, before?.text, input.release)
     if (rendered.kind === 'refused') return rendered
-    if (rendered.text === before?.text || (before === undefined && rendered.text === '')) continue
+    if (before === undefined ? rendered.text === '' : !isRemoved && rendered.text === before.text)
+      continue
     const ownership =
       before === undefined
         ? { mode: intent.createMode ?? 0o640, uid: input.self.uid, gid: input.owner.gid }
@@ -63,7 +66,7 @@ export function plannedFiles(
         intent,
         path: intent.path,
         before,
-        text: rendered.text,
+        text: isRemoved ? undefined : rendered.text,
         ownership,
         reason: intent.reason,
       }),
@@ -100,11 +103,13 @@ function plannedTrust({
   self,
 }: FilesInput): PlannedFile | undefined {
   const path = compiled.material.trustFile
+  const certified = certifiedTls(tls, compiled)
+  if (certified === undefined || material.kind === 'none') return undefined
   const chain = material.kind === 'new' ? undefined : material.release.chainPem
   const text =
-    material.kind === 'new' && tls.certificate.issuer === 'self-signed'
-      ? `${clientTrust(tls, facts.issuerTrust, undefined)}${NEW_RELEASE}\n`
-      : clientTrust(tls, facts.issuerTrust, chain)
+    material.kind === 'new' && certified.certificate.issuer === 'self-signed'
+      ? `${clientTrust(certified, facts.issuerTrust, undefined)}${NEW_RELEASE}\n`
+      : clientTrust(certified, facts.issuerTrust, chain)
   if (text === '') return undefined
   const observed = facts.files[path]
   const before = observed?.kind === 'text' ? observed : undefined
@@ -137,12 +142,12 @@ function plannedFile(file: {
         readonly stat: FileStat
       }
     | undefined
-  readonly text: string
+  readonly text: string | undefined
   readonly ownership: Ownership
   readonly reason: Reason
 }): PlannedFile {
   const { intent, path, before, text, ownership, reason } = file
-  const action = before === undefined ? 'create' : 'update'
+  const action = text === undefined ? 'remove' : before === undefined ? 'create' : 'update'
   return {
     intent,
     path,
@@ -155,13 +160,17 @@ function plannedFile(file: {
     ownership,
     summary: {
       resource: path,
-      kind: intent === undefined ? 'file' : 'config-file',
+      kind: intent === undefined || intent.kind === 'content' ? 'file' : 'config-file',
       action,
       summary: `${action} ${path}`,
       reason,
-      diff: limited(unifiedDiff(before?.text ?? '', text, { path })),
+      diff: limited(shownDiff(path, before?.text ?? '', text ?? '')),
     },
   }
+}
+
+function shownDiff(path: string, before: string, after: string): string {
+  return unifiedDiff(withoutSecrets(before), withoutSecrets(after), { path })
 }
 
 // Longer diffs are cut: a report is bounded, and nobody reads more.

@@ -4,6 +4,7 @@
 import type { Clock } from '../shared/clock.ts'
 import { backoffMs } from '../shared/backoff.ts'
 import type { DesiredAnswer } from '../shared/contract/agent-api.ts'
+import type { Position } from '../shared/contract/desired-state.ts'
 import { LONG_POLL_MS } from '../shared/contract/protocol.ts'
 import type { Report } from '../shared/contract/report.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
@@ -16,9 +17,12 @@ export interface PollOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly random: () => number
-  /** The newest accepted generation. */
-  readonly generation: () => number | undefined
+  /** Of the newest accepted document. */
+  readonly position: () => Position | undefined
   readonly onAnswer: (answer: DesiredAnswer) => void
+  readonly onFailure?: () => void
+  /** Aborted when there is another controller to ask: nobody waits any longer for the one before. */
+  readonly reconnected?: () => AbortSignal
   readonly signal: AbortSignal
 }
 
@@ -31,22 +35,36 @@ export async function pollDesired(options: PollOptions): Promise<void> {
   const complain = createComplaint(log)
   let failures = 0
   while (!signal.aborted) {
+    const remote = options.remote()
+    const hurry = untilReconnected(options, signal)
     try {
-      const question = { generation: options.generation(), waitMs: LONG_POLL_MS }
-      const answer = await options.remote().desired(question, signal)
+      const { epoch, generation } = options.position() ?? {}
+      const question = { epoch, generation, waitMs: LONG_POLL_MS }
+      const answer = await remote.desired(question, signal)
       if (failures > 0) log.info('controller is reachable again')
       failures = 0
       options.onAnswer(answer)
       // An answer without anything in it came early: the controller is closing, or told to hurry up.
-      if (answer.document === undefined && answer.preview === undefined)
+      const { document, preview, probes } = answer
+      if (document === undefined && preview === undefined && probes === undefined)
         await clock.sleep(options.random() * 100, signal)
     } catch (error) {
       if (signal.aborted) return
+      // We have hung up ourselves, for another identity or other roots: nothing is wrong.
+      if (options.remote() !== remote) continue
+      options.onFailure?.()
       complain(failures, error)
-      await clock.sleep(backoffMs({ attempt: failures, ...RETRY, random: options.random }), signal)
-      failures += 1
+      await clock.sleep(backoffMs({ attempt: failures, ...RETRY, random: options.random }), hurry)
+      failures = options.remote() === remote ? failures + 1 : 0
     }
   }
+}
+
+function untilReconnected(
+  { reconnected }: Pick<PollOptions, 'reconnected'>,
+  signal: AbortSignal,
+): AbortSignal {
+  return reconnected === undefined ? signal : AbortSignal.any([signal, reconnected()])
 }
 
 // The first failure is worth a line, one of another kind, and then one now and again: an outage of a
@@ -65,13 +83,16 @@ function createComplaint(log: Logger): (failures: number, error: unknown) => voi
 }
 
 export interface Reporter {
-  /** Takes the place of an unsent one. Does nothing when the last one that arrived says the same. */
-  offer(report: Report): void
+  /**
+   * Takes the place of an unsent one. Does nothing when the last one that arrived says the same,
+   * unless it is owed: somebody waits for this number.
+   */
+  offer(report: Report, owed?: 'owed'): void
   run(signal: AbortSignal): Promise<void>
 }
 
 export function createReporter(
-  options: Pick<PollOptions, 'remote' | 'clock' | 'log' | 'random'>,
+  options: Pick<PollOptions, 'remote' | 'clock' | 'log' | 'random' | 'reconnected'>,
 ): Reporter {
   const { clock, log } = options
   const complain = createComplaint(log)
@@ -79,8 +100,9 @@ export function createReporter(
   let arrived: string | undefined
   let interrupt: AbortController | undefined
   return {
-    offer(report) {
-      if (reportDigest(report) === (waiting === undefined ? arrived : reportDigest(waiting))) return
+    offer(report, owed) {
+      const known = waiting === undefined ? arrived : reportDigest(waiting)
+      if (owed === undefined && reportDigest(report) === known) return
       waiting = report
       interrupt?.abort()
     },
@@ -93,19 +115,19 @@ export function createReporter(
           await clock.sleep(IDLE_MS, AbortSignal.any([signal, interrupt.signal]))
           continue
         }
+        const remote = options.remote()
         try {
-          await options.remote().report(report, signal)
+          await remote.report(report, signal)
           arrived = reportDigest(report)
           if (waiting === report) waiting = undefined
           failures = 0
         } catch (error) {
           if (signal.aborted) return
+          if (options.remote() !== remote) continue
           complain(failures, error)
-          await clock.sleep(
-            backoffMs({ attempt: failures, ...RETRY, random: options.random }),
-            signal,
-          )
-          failures += 1
+          const pauseMs = backoffMs({ attempt: failures, ...RETRY, random: options.random })
+          await clock.sleep(pauseMs, untilReconnected(options, signal))
+          failures = options.remote() === remote ? failures + 1 : 0
         }
       }
     },

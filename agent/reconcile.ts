@@ -2,16 +2,14 @@
 // edge: whatever woke it, a pass starts from what is there.
 
 import { digestOf, type Json } from '../shared/digest.ts'
-import type { Mode } from '../shared/contract/desired-state.ts'
-import type { Activation, ServiceReport } from '../shared/contract/report.ts'
-import type { Reason } from '../shared/contract/schema.ts'
+import type { ServiceReport } from '../shared/contract/report.ts'
 import type { ServiceName, ServiceTls } from '../shared/contract/service.ts'
-import type { Logger } from '../shared/log.ts'
-import { OperationalError, describeError } from '../shared/errors.ts'
+import { createAbsences } from './absences.ts'
+import { forbiddenBy } from './allowed.ts'
 import { type ApplyResult, applyService } from './apply.ts'
-import type { Host } from './host.ts'
-import type { LocalIssuers, SignInternal } from './issuers.ts'
-import { type Journal, journalFile } from './journal.ts'
+import { asRestart, refusedAlone } from './gather.ts'
+import { guarded } from './guarded.ts'
+import { journalFile, previousDirectory, secretsDirectory } from './journal.ts'
 import {
   EMPTY_LEDGER,
   type Ledger,
@@ -20,68 +18,53 @@ import {
   ledgerFile,
   withEntry,
 } from './ledger.ts'
-import { type Observer, createObserver } from './observe.ts'
-import { inputDigests } from './owed.ts'
+import { mendedTo } from './mended.ts'
+import { createObserver } from './observe.ts'
+import { inputDigests, type LoadedWith } from './owed.ts'
 import {
-  activationOf,
   type ActionablePlan,
+  type PlanInput,
   type ServicePlan,
   isConverged,
   planService,
 } from './plan.ts'
-import { reportOfApply, reportOfPlan } from './report.ts'
-import { releaseDirectory } from './resources/material.ts'
-import { judgeServed } from './served.ts'
+import { plannedService } from './plan-digest.ts'
+import { logResult } from './log-result.ts'
+import { lookRestored, lookServed } from './look-again.ts'
+import { removeOldReleases } from './old-releases.ts'
+import { createPrepared } from './prepared.ts'
+import type { PassInput, Reconciler, ReconcilerOptions } from './reconciler.ts'
+import { reportOfApply, reportOfPlan, withNotices } from './report.ts'
 import type { Compiled } from './services/service.ts'
+import { stalePlans } from './staleness.ts'
+import { whyNoRoom } from './room.ts'
+import { createSnapshots } from './snapshots.ts'
 import { OWN } from './state-file.ts'
+import { prepareSuccessor } from './successor.ts'
 import { type Transaction, finishTransaction } from './transaction.ts'
-
-export interface ReconcilerOptions {
-  readonly host: Host
-  readonly stateDirectory: string
-  readonly issuers: LocalIssuers
-  readonly log: Logger
-  /** Called with the name of each durable step; tests end the process there. */
-  readonly onStep?: (step: string) => void
-}
-
-export interface PassInput {
-  readonly services: readonly ServiceTls[]
-  readonly mode: Mode
-  readonly signInternal: SignInternal | undefined
-  /** See ApplyTools.claim. */
-  readonly claim: (plan: ActionablePlan) => Promise<Reason | undefined>
-  readonly signal: AbortSignal
-  /** What this node's own configuration lets the agent do; everything when absent. */
-  readonly allowedActivations?: readonly Activation[]
-  /** Services that get a new key and certificate whether or not they are due. */
-  readonly renew?: readonly ServiceName[]
-}
-
-export interface Reconciler {
-  /** The ledger as it is now; kept in memory, written when it changes. */
-  readonly ledger: () => Ledger
-  updateLedger(change: (ledger: Ledger) => Ledger): Promise<void>
-  /** Finishes or undoes what a crash or a stop left in the journal. `services`: the newest desired ones. */
-  resume(services: readonly ServiceTls[]): Promise<Reason | undefined>
-  pass(input: PassInput): Promise<readonly ServiceReport[]>
-  /** Plans without touching anything: audit, previews, `plan`. */
-  plan(services: readonly ServiceTls[]): Promise<readonly ServiceReport[]>
-  /** Files whose change should wake the loop. */
-  watched(): readonly string[]
-}
 
 export async function createReconciler(options: ReconcilerOptions): Promise<Reconciler> {
   const { host, log, stateDirectory } = options
   const { files } = host
   const ledgerStore = ledgerFile(files, stateDirectory)
   const journal = journalFile(files, stateDirectory)
-  const live = createObserver(host, options.issuers)
+  const live = createObserver(host, options.issuers, options.registry)
   const read = await ledgerStore.read()
   if (read.damage !== undefined) log.warn({ reason: read.damage }, 'ledger was damaged')
   let ledger = read.value ?? EMPTY_LEDGER
-  // What was staged, by service: the digest of the plan, and the report of it.
-  const staged = new Map<ServiceName, { readonly plan: string; readonly report: ServiceReport }>()
+  const prepared = createPrepared()
+  const absences = await createAbsences({
+    ...options,
+    observer: live,
+    credentials: options.issuers.credentials,
+    tell: options.tellDebts,
+  })
+
+  const policies = options.snapshots?.policies
+  const snapshots = createSnapshots({ ...options, ...NO_SNAPSHOTS, ...options.snapshots })
+
+  // Why a service waits for its certificate, as it was logged: that may go on for days.
+  const waitingFor = new Map<ServiceName, string>()
 
   // What the ledger holds of a converged service, by what it was made from.
   const recorded = new WeakMap<Compiled, Recorded>()
@@ -97,70 +80,148 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
   const transactionFor = (services: readonly ServiceTls[]): Transaction => ({
     host,
     journal,
-    lookServed: (entry, fingerprint) => lookServed(live, services, entry, fingerprint),
+    lookServed: entry => lookServed(live, services, entry),
     lookRestored: entry => lookRestored(live, services, entry),
+    askAct: options.askAct,
+    snapshots,
+    absences: {
+      leave: ({ service }) => withService(services, service, absences.leave),
+      comeBack: ({ service, together }) =>
+        withService(services, service, tls => absences.comeBack(tls, together !== undefined)),
+    },
     ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
   })
 
+  async function lookAt(
+    tls: ServiceTls,
+    asked: Parameters<Look>[0],
+    entry = entryOf(ledger, tls.service),
+  ): Promise<ServicePlan> {
+    return planService({
+      ...asked,
+      observation: await live.observe(tls),
+      entry,
+      contentDigest: serviceDigest(tls),
+      nowMs: nowAtLeast(host.clock.now(), ledger),
+      self: OWN,
+      policies,
+    })
+  }
+
+  /** What neither the new state nor the old one worked on counts again once somebody has mended it. */
+  async function reconsider(tls: ServiceTls, digest: string): Promise<void> {
+    const { service } = tls
+    const { held, ...entry } = entryOf(ledger, service)
+    if (held?.broken !== true || held.contentDigest !== digest) return
+    const plan = await lookAt(tls, {}, entry)
+    const nowMs = nowAtLeast(host.clock.now(), ledger)
+    const mended = plan.kind === 'actionable' ? mendedTo(plan, held, nowMs) : undefined
+    if (mended === undefined) return
+    log.info({ service, mended }, 'somebody has mended what was broken')
+    const { contentDigest, reason } = held
+    const still = mended === 'wanted' ? {} : { held: { contentDigest, reason, broken: false } }
+    await updateLedger(old => withEntry(old, service, { ...entry, ...still }))
+    await removeCopies()
+  }
+
   async function passService(input: PassInput, tls: ServiceTls): Promise<ServiceReport> {
     const digest = serviceDigest(tls)
-    const look = async (isRenewalWanted: boolean): Promise<ServicePlan> =>
-      planService({
-        isRenewalWanted,
-        observation: await live.observe(tls),
-        entry: entryOf(ledger, tls.service),
-        contentDigest: digest,
-        nowMs: nowAtLeast(host.clock.now(), ledger),
-        self: OWN,
-      })
-    const plan = await look(input.renew?.includes(tls.service) === true)
+    if (input.mode !== 'audit') await reconsider(tls, digest)
+    const look: Look = asked => lookAt(tls, asked)
+    const wanted = { isRenewalWanted: input.renew?.includes(tls.service) === true }
+    let plan = await look(wanted)
+    const { issuers } = options
+    const { signInternal, mode } = input
+    if (await prepareSuccessor({ host, issuers, signInternal, log }, plan, mode)) {
+      live.forget(tls.service)
+      plan = await look({})
+    }
     if (plan.kind === 'blocked' || input.mode === 'audit') return reportOfPlan(plan)
     if (isConverged(plan)) {
       if (!plan.isInactive && input.mode === 'enforce') await recordLoaded(plan, digest)
       return reportOfPlan(plan)
     }
-    const forbidden = forbiddenBy(input.allowedActivations, plan)
+    const isTogether = !plan.hasConverged && input.together?.has(tls.service) === true
+    const mayAlone = isTogether || input.isAlone === true
+    const alone = mayAlone ? undefined : refusedAlone(plan, input.mode)
+    if (alone !== undefined) return reportOfPlan(alone)
+    if (isTogether) plan = asRestart(plan)
+    const forbidden = forbiddenBy(input.limits, plan)
     if (forbidden !== undefined) return reportOfPlan(forbidden)
-    const planned = digestOf(asJson({ digest, changes: plan.changes }))
-    const before = staged.get(tls.service)
-    // Prepared already, and nothing has changed since.
-    const isPrepared = input.mode === 'stage' || plan.isInactive
-    if (isPrepared && before?.plan === planned) return before.report
-    log.info(
-      {
-        service: tls.service,
-        changes: plan.changes.map(change => change.summary),
-        activation: plan.owed.verb,
-      },
-      'applying',
-    )
-    const result = await applyService(
-      {
-        host,
-        issuers: options.issuers,
-        signInternal: input.signInternal,
-        journal,
-        stateDirectory,
-        transaction: transactionFor(input.services),
-        claim: input.claim,
-        signal: input.signal,
-      },
-      plan,
-      input.mode,
-      entryOf(ledger, tls.service),
-    )
-    await settle(tls.service, result, plan)
-    logResult(log, tls.service, result)
-    const after = await look(false)
+    const copied = isTogether && !plan.isInactive ? await snapshots.prepare(plan) : 0
+    const noRoom = await whyNoRoom(host.files, plan, stateDirectory, copied)
+    if (noRoom !== undefined) return { ...reportOfPlan(plan), outcome: 'waiting', reason: noRoom }
+    const known = await recall(input, plan)
+    if (known !== undefined) return known
+    const result = await applyPlan(input, plan)
+    if ('isUncertified' in result && result.isUncertified === true) {
+      prepared.forget(tls.service)
+      return keepUp(input, plan, result, look)
+    }
+    // A wish that waits for its lease is still one.
+    const after = await look(result.kind === 'waiting' ? wanted : {})
     const report = reportOfApply(plan, result, after)
-    const isPreparedNow = result.kind === 'staged' || (result.kind === 'waiting' && plan.isInactive)
-    if (isPreparedNow && after.kind === 'actionable') {
-      staged.set(tls.service, {
-        plan: digestOf(asJson({ digest, changes: after.changes })),
-        report,
-      })
-    } else staged.delete(tls.service)
+    prepared.note(plan, after, result, report)
     return report
+  }
+
+  /** The report of before, where it is prepared already and nothing has changed since. */
+  function recall(input: PassInput, plan: ActionablePlan): Promise<ServiceReport | undefined> {
+    const standing = input.mode === 'stage' || plan.isInactive ? 'staged' : 'held'
+    return prepared.recall(plan, standing, () => input.claim(plan))
+  }
+
+  async function applyPlan(input: PassInput, plan: ActionablePlan): Promise<ApplyResult> {
+    const { service } = plan
+    const changes = plan.changes.map(change => change.summary)
+    const isWaiting = waitingFor.has(service)
+    log[isWaiting ? 'debug' : 'info']({ service, changes, activation: plan.owed.verb }, 'applying')
+    const tools = {
+      host,
+      issuers: options.issuers,
+      signInternal: input.signInternal,
+      fetchProvided: input.fetchProvided,
+      journal,
+      stateDirectory,
+      transaction: transactionFor(input.services),
+      claim: input.claim,
+      together: plan.hasConverged ? undefined : input.together?.get(service),
+      signal: input.signal,
+    }
+    const result = await applyService(tools, plan, input.mode, entryOf(ledger, service))
+    await settle(service, result, plan, input)
+    const isPending = result.kind === 'waiting' && result.isUncertified === true
+    if (!isPending || waitingFor.get(service) !== result.reason.message)
+      logResult(log, service, result)
+    if (isPending) waitingFor.set(service, result.reason.message)
+    else waitingFor.delete(service)
+    return result
+  }
+
+  /** There is no new certificate to be had now: what converged with the one in use is kept as it is. */
+  async function keepUp(
+    input: PassInput,
+    plan: ActionablePlan,
+    result: ApplyResult,
+    look: Look,
+  ): Promise<ServiceReport> {
+    const kept = await look({ isUncertified: true })
+    const report = reportOfApply(plan, result, kept)
+    const isKept = kept.kind === 'actionable' && kept.material.kind === 'keep'
+    if (!isKept || input.mode !== 'enforce' || !kept.hasConverged) return report
+    if (isConverged(kept)) {
+      if (!kept.isInactive) await recordLoaded(kept, kept.contentDigest)
+      return report
+    }
+    if (forbiddenBy(input.limits, kept) !== undefined) return report
+    const known = await recall(input, kept)
+    if (known !== undefined) return known
+    const healed = await applyPlan(input, kept)
+    const after = await look({ isUncertified: true })
+    const told = reportOfApply(kept, healed, after)
+    prepared.note(kept, after, healed, told)
+    if (healed.kind !== 'changed') return told
+    return { ...reportOfApply(plan, result, after), activations: healed.activations }
   }
 
   // s11 and s12: what was proven is written down before the journal is forgotten.
@@ -168,13 +229,24 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     service: ServiceName,
     result: ApplyResult,
     plan: ActionablePlan | undefined,
+    { isSucceeded = false }: Pick<PassInput, 'isSucceeded'> = {},
   ): Promise<void> {
     live.forget(service)
     if (!('entry' in result)) return
     await updateLedger(old => withEntry(old, service, result.entry))
+    // Nothing that goes on from here needs the values.
+    await host.files.remove(secretsDirectory(stateDirectory))
     await journal.clear()
+    await removeCopies()
     options.onStep?.('s12 gc')
-    if (result.kind === 'changed' && plan !== undefined) await removeOldReleases(host, plan)
+    if (result.kind === 'changed' && plan !== undefined)
+      await removeOldReleases(host, plan, { isSucceeded })
+  }
+
+  // Where the previous state could not be put back, its copies are for whoever mends it.
+  async function removeCopies(): Promise<void> {
+    const isBroken = Object.values(ledger.services).some(entry => entry.held?.broken === true)
+    if (!isBroken) await host.files.remove(previousDirectory(stateDirectory))
   }
 
   async function recordLoaded(plan: ActionablePlan, digest: string): Promise<void> {
@@ -187,7 +259,9 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
       convergedTo: digest,
       ...(invocationId === undefined
         ? {}
-        : { loaded: { invocationId, inputs: inputDigests(plan.compiled.loads, plan.release) } }),
+        : {
+            loaded: { invocationId, inputs: inputDigests(plan.compiled.loads, loadedWith(plan)) },
+          }),
     }
     await updateLedger(old => withEntry(old, plan.service, entry))
     recorded.set(plan.compiled, {
@@ -202,11 +276,17 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
     ledger: () => ledger,
     updateLedger,
     watched: () => live.watched(),
+    settleOthers: absences.settleOthers,
     async resume(services) {
       const found = await journal.read()
       if (found.damage !== undefined) return found.damage
       const entry = found.value
-      if (entry === undefined) return undefined
+      if (entry === undefined) {
+        // A crash before there was a journal, or after it, leaves what nobody asks for again.
+        await host.files.remove(secretsDirectory(stateDirectory))
+        await removeCopies()
+        return undefined
+      }
       log.info({ service: entry.service, step: entry.step }, 'resuming an interrupted change')
       const result = await finishTransaction(
         transactionFor(services),
@@ -218,29 +298,60 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
       return result.kind === 'changed' ? undefined : result.reason
     },
     async pass(input) {
+      const { services, planned = [] } = input
+      const isBound = input.planned !== undefined && input.mode !== 'audit'
+      const stale = await stalePlans({
+        services: isBound ? services : [],
+        planned,
+        hasConverged: tls => entryOf(ledger, tls.service).convergedTo === serviceDigest(tls),
+        look: tls => lookAt(tls, {}),
+      })
+      await absences.settle(services)
       const reports: ServiceReport[] = []
       // One after the other: two products of one node are never disturbed together.
-      for (const tls of input.services)
-        reports.push(await guarded(tls, log, () => passService(input, tls)))
-      return reports
+      for (const tls of services) {
+        const kept = stale?.get(tls.service)
+        const work = () => passService(input, tls)
+        reports.push(kept === undefined ? await guarded(tls, log, work) : reportOfPlan(kept))
+      }
+      return reports.map(report => withNotices(report, absences.noticesOf(report.service)))
     },
     async plan(services) {
-      const observer = createObserver(host, options.issuers)
-      const planOne = (tls: ServiceTls) => async () =>
-        reportOfPlan(
-          planService({
-            observation: await observer.observe(tls),
-            entry: unheld(entryOf(ledger, tls.service)),
-            contentDigest: serviceDigest(tls),
-            nowMs: nowAtLeast(host.clock.now(), ledger),
-            self: OWN,
-          }),
-        )
+      const observer = createObserver(host, options.issuers, options.registry)
+      const planOne = (tls: ServiceTls) => async () => {
+        const plan = planService({
+          observation: await observer.observe(tls),
+          entry: unheld(entryOf(ledger, tls.service)),
+          contentDigest: serviceDigest(tls),
+          nowMs: nowAtLeast(host.clock.now(), ledger),
+          self: OWN,
+          policies,
+        })
+        const report = reportOfPlan(plan)
+        return plan.kind === 'blocked' ? report : { ...report, planned: plannedService(plan) }
+      }
       // Nothing is disturbed, so nobody has to wait for the programs of another service.
       return Promise.all(services.map(tls => guarded(tls, log, planOne(tls))))
     },
   }
 }
+
+const NO_SNAPSHOTS = { policies: {}, node: () => 'localhost' }
+
+function loadedWith({ release, facts }: ActionablePlan): LoadedWith {
+  return { release, storePassword: facts.storePassword?.password }
+}
+
+async function withService(
+  services: readonly ServiceTls[],
+  service: ServiceName,
+  tell: (tls: ServiceTls) => Promise<void>,
+): Promise<void> {
+  const tls = services.find(one => one.service === service)
+  if (tls !== undefined) await tell(tls)
+}
+
+type Look = (asked: Pick<PlanInput, 'isRenewalWanted' | 'isUncertified'>) => Promise<ServicePlan>
 
 interface Recorded {
   readonly invocationId: string | undefined
@@ -263,105 +374,6 @@ function nowAtLeast(nowMs: number, ledger: Ledger): number {
 function unheld(entry: ServiceEntry): ServiceEntry {
   const { held: _, ...rest } = entry
   return rest
-}
-
-async function guarded(
-  tls: ServiceTls,
-  log: Logger,
-  work: () => Promise<ServiceReport>,
-): Promise<ServiceReport> {
-  try {
-    return await work()
-  } catch (error) {
-    // A broken edge fails this service and leaves the others to converge.
-    if (!(error instanceof OperationalError)) throw error
-    log.warn(
-      { service: tls.service, code: error.code, error: describeError(error) },
-      'service could not be looked after',
-    )
-    const reason = { code: error.code, message: describeError(error) }
-    return reportOfPlan({
-      kind: 'blocked',
-      service: tls.service,
-      outcome: 'failed',
-      reason,
-      unit: undefined,
-      version: undefined,
-    })
-  }
-}
-
-// Said before anything is prepared, so that a rollout ends at its beginning and not half-way.
-function forbiddenBy(
-  allowed: readonly Activation[] | undefined,
-  plan: ActionablePlan,
-): ServicePlan | undefined {
-  const activation = activationOf(plan.owed)
-  if (allowed === undefined || allowed.includes(activation)) return undefined
-  const message = `this node's own configuration does not allow a ${activation} of ${plan.unit.unit}`
-  return {
-    kind: 'blocked',
-    service: plan.service,
-    outcome: 'unsupported',
-    reason: { code: 'activation-not-allowed', message },
-    unit: plan.unit,
-    version: plan.compiled.version,
-  }
-}
-
-function logResult(log: Logger, service: ServiceName, result: ApplyResult): void {
-  if (result.kind === 'changed') log.info({ service, activations: result.activations }, 'changed')
-  else if (result.kind === 'staged' || result.kind === 'waiting')
-    log.info({ service, reason: result.reason }, result.kind)
-  else log.warn({ service, reason: result.reason }, result.kind)
-}
-
-async function lookServed(
-  observer: Observer,
-  services: readonly ServiceTls[],
-  journal: Journal,
-  fingerprint: string,
-) {
-  const tls = services.find(one => one.service === journal.service)
-  if (tls === undefined) return undefined
-  const observation = await observer.observe(tls)
-  const served = observation.kind === 'observed' ? observation.node?.served : undefined
-  if (served === undefined)
-    return {
-      code: 'not-verified',
-      message: `what ${journal.service} serves could not be looked at`,
-    }
-  return served.map(one => judgeServed(one, fingerprint)).find(one => !one.ok)?.reason
-}
-
-async function lookRestored(observer: Observer, services: readonly ServiceTls[], journal: Journal) {
-  const tls = services.find(one => one.service === journal.service)
-  if (tls === undefined) return undefined
-  const observation = await observer.observe(tls)
-  const served = (observation.kind === 'observed' ? observation.node?.served : undefined) ?? []
-  for (const before of journal.servedBefore) {
-    if (before.kind === 'unreachable') continue
-    const now = served.find(one => one.listener.name === before.listener)?.handshake
-    const isSame =
-      now?.kind === before.kind && (now.kind !== 'tls' || now.fingerprint === before.fingerprint)
-    if (!isSame) {
-      return {
-        code: 'not-restored',
-        message: `${before.listener} does not serve what it served before (${now?.kind ?? 'unknown'})`,
-      }
-    }
-  }
-  return undefined
-}
-
-// The last two stay: the one in use, and the one before it for whoever still has it open.
-async function removeOldReleases(host: Host, plan: ActionablePlan): Promise<void> {
-  const { directory } = plan.compiled.material
-  const link = await host.files.readLink(`${directory}/current`)
-  const keep = new Set([link, plan.facts.material.link])
-  for (const id of await host.files.list(`${directory}/releases`)) {
-    if (!keep.has(`releases/${id}`)) await host.files.remove(releaseDirectory(directory, id))
-  }
 }
 
 function asJson(value: object): Json {

@@ -5,8 +5,12 @@ import type {
   EnrollAnswer,
   LeaseAnswer,
   LeaseRequest,
+  RenewAnswer,
+  ProvidedRequest,
   SignRequest,
 } from '../shared/contract/agent-api.ts'
+import type { DebtNews } from '../shared/contract/debts.ts'
+import type { ProbeAnswer } from '../shared/contract/probes.ts'
 import type { PreviewAnswer, Report } from '../shared/contract/report.ts'
 import type { Secret } from '../shared/secret.ts'
 
@@ -15,9 +19,17 @@ export interface Identity {
   readonly fleet: string
   readonly node: string
   readonly agentUrl: string
+  /** Where it was enrolled, and where it comes back when it has ended. */
+  readonly enrollUrl?: string | undefined
   readonly certificateChain: string
   readonly privateKey: Secret
   readonly identityTrust: readonly string[]
+}
+
+/** Key and chain that an operator has uploaded to the controller. */
+export interface ProvidedPair {
+  readonly certificateChain: string
+  readonly privateKey: Secret
 }
 
 /**
@@ -26,18 +38,31 @@ export interface Identity {
  * controller's code in details.code), `malformed-answer`.
  */
 export interface Remote {
-  /** Long poll. Answers at once when the controller has a generation above `generation` or wants a preview. */
+  /** Long poll. Answers at once when the controller has something newer than this, or wants a preview. */
   desired(
-    question: { readonly generation: number | undefined; readonly waitMs: number },
+    question: {
+      readonly epoch?: number | undefined
+      readonly generation: number | undefined
+      readonly waitMs: number
+    },
     signal: AbortSignal,
   ): Promise<DesiredAnswer>
   report(report: Report, signal: AbortSignal): Promise<void>
   preview(answer: PreviewAnswer, signal: AbortSignal): Promise<void>
+  probe(answer: ProbeAnswer, signal: AbortSignal): Promise<void>
+  /** What this node owes to its clusters, for others to pay if it cannot. */
+  debts(news: DebtNews, signal: AbortSignal): Promise<void>
   /** Leaf and chain as PEM. */
   sign(request: SignRequest, signal: AbortSignal): Promise<string>
+  /** Issuer `provided`: the pair for a service of this node. */
+  provided(request: ProvidedRequest, signal: AbortSignal): Promise<ProvidedPair>
   lease(request: LeaseRequest, signal: AbortSignal): Promise<LeaseAnswer>
-  /** A new identity chain for a new key. */
-  renew(publicKeyPem: string, proof: string, signal: AbortSignal): Promise<string>
+  /** A new identity chain for a new key, and by which roots to know controllers from now on. */
+  renew(publicKeyPem: string, proof: string, signal: AbortSignal): Promise<RenewAnswer>
+  /** The same for an identity that has ended: without it, by proof of its key. */
+  renewExpired(publicKeyPem: string, proof: string, signal: AbortSignal): Promise<RenewAnswer>
+  /** Resolves when the controller accepts this identity. */
+  whoami(signal: AbortSignal): Promise<void>
   close(): void
 }
 

@@ -4,11 +4,15 @@
 import { type Report, type ServiceReport, parseReport } from '../shared/contract/report.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
+import { bundleFingerprints } from '../shared/pki/trust.ts'
+import { issuerOf } from './controller-roots.ts'
 import type { Accepted } from './desired.ts'
 import type { Host } from './host.ts'
+import { identityFingerprint } from './identity.ts'
 import type { Keeper } from './keeper.ts'
 import type { Reporter } from './poll.ts'
-import type { Reconciler } from './reconcile.ts'
+import type { Reconciler } from './reconciler.ts'
+import type { Identity } from './remote.ts'
 import { reportDigest } from './report.ts'
 import { stateFile } from './state-file.ts'
 
@@ -16,8 +20,15 @@ export interface Reports {
   tell(
     keeper: Keeper,
     services: readonly ServiceReport[],
-    controllerNowMs: number | undefined,
+    known: {
+      readonly identity: Identity
+      readonly controllerNowMs: number | undefined
+      /** Told under a new number although it may say nothing new: a lease ends with it. */
+      readonly isOwed: boolean
+    },
   ): Promise<void>
+  /** Number of the last report, sent or not; 0 before the first. */
+  sequence(): number
 }
 
 export async function createReports(
@@ -37,10 +48,8 @@ export async function createReports(
 
   // The controller ignores numbers that it has seen. The clock makes them rise also where all that
   // this node remembered is lost, or could not be written.
-  function nextSequence(): number {
-    const before = Math.max(reconciler.ledger().reportSequence, last?.sequence ?? 0)
-    return Math.max(before + 1, Math.floor(host.clock.now() / 1000))
-  }
+  const sequence = () => Math.max(reconciler.ledger().reportSequence, last?.sequence ?? 0)
+  const nextSequence = () => Math.max(sequence() + 1, Math.floor(host.clock.now() / 1000))
 
   async function keep(report: Report, controllerNowMs: number | undefined): Promise<void> {
     try {
@@ -59,7 +68,8 @@ export async function createReports(
   }
 
   return {
-    async tell(keeper, services, controllerNowMs) {
+    sequence,
+    async tell(keeper, services, { identity, controllerNowMs, isOwed }) {
       const problem = keeper.problem()
       const refusedGeneration = keeper.refusedGeneration()
       const next: Report = {
@@ -71,14 +81,25 @@ export async function createReports(
         ...(refusedGeneration === undefined ? {} : { refusedGeneration }),
         ...(problem === undefined ? {} : { problem }),
         facts: { ...facts },
+        identity: identityReport(identity),
       }
-      if (last === undefined || reportDigest(last) !== reportDigest(next)) {
+      if (isOwed || last === undefined || reportDigest(last) !== reportDigest(next)) {
         await keep(next, controllerNowMs)
         last = next
       }
       // Also when it is no news: an earlier process may not have been able to send it.
-      reporter.offer(last)
+      if (isOwed) reporter.offer(last, 'owed')
+      else reporter.offer(last)
     },
+  }
+}
+
+function identityReport(identity: Identity): Report['identity'] {
+  const issuer = issuerOf(identity)
+  return {
+    fingerprint: identityFingerprint(identity),
+    ...(issuer === undefined ? {} : { issuer }),
+    trust: [...bundleFingerprints(identity.identityTrust)],
   }
 }
 

@@ -3,25 +3,40 @@
 
 import { unreachable } from '../shared/assert.ts'
 import { OperationalError, describeError } from '../shared/errors.ts'
-import { sha256 } from '../shared/digest.ts'
 import type { Reason } from '../shared/contract/schema.ts'
 import type { ApplyResult } from './apply.ts'
 import type { Host, UnitState } from './host.ts'
-import type { Journal, Target } from './journal.ts'
+import type { Journal, JournalTool } from './journal.ts'
+import { restoreKeystores, setKeystores } from './keystore-tool.ts'
+import { awaitStart, saveFirst, stopTogether } from './gather.ts'
 import type { ServiceEntry } from './ledger.ts'
 import type { Verb } from './owed.ts'
+import type { AskAct } from './section.ts'
+import type { Snapshots } from './snapshots.ts'
 import type { StateFile } from './state-file.ts'
+import { switchBack, switchForward } from './switch.ts'
 import { type Verdict, verifyService } from './verify.ts'
 
 export interface Transaction {
   readonly host: Host
   readonly journal: StateFile<Journal>
-  /** Whether the listeners of a service serve this leaf, in health; undefined = yes. */
-  readonly lookServed: (journal: Journal, fingerprint: string) => Promise<Reason | undefined>
+  /** Whether the listeners of a service serve what the journal expects, in health; undefined = yes. */
+  readonly lookServed: (journal: Journal) => Promise<Reason | undefined>
   /** What the listeners serve now, to be compared with `servedBefore`; undefined = the same. */
   readonly lookRestored: (journal: Journal) => Promise<Reason | undefined>
+  /** Of a change that a whole group makes at once; undefined: there is nobody to ask. */
+  readonly askAct?: AskAct | undefined
+  /** Of such a change too; undefined: nothing is saved before it. */
+  readonly snapshots?: Pick<Snapshots, 'save' | 'copy'> | undefined
+  /** Told around the time that a service is away; see Absences. Absent: nobody is. */
+  readonly absences?: TransactionAbsences | undefined
   /** Called with the name of each durable step, before it. */
   readonly onStep?: (step: string) => void
+}
+
+export interface TransactionAbsences {
+  readonly leave: (journal: Journal) => Promise<void>
+  readonly comeBack: (journal: Journal) => Promise<void>
 }
 
 /** Goes on from wherever the journal is. */
@@ -31,8 +46,13 @@ export async function finishTransaction(
   entry: ServiceEntry,
 ): Promise<ApplyResult> {
   switch (journal.step) {
+    case 'gathering':
+    case 'stopped':
+      return gather(tools, journal, entry)
     case 'switching':
       return goForward(tools, journal, entry)
+    case 'switched':
+      return startWithOthers(tools, journal, entry)
     case 'activating':
     case 'verifying':
       return activateAndVerify(tools, journal, entry)
@@ -54,53 +74,57 @@ async function goForward(
   let switched: Journal
   try {
     tools.onStep?.('s7 switch')
-    await switchTargets(tools.host, journal)
+    await switchAll(tools.host, journal)
     switched = await note(tools, journal, {
-      step: 'activating',
+      step: journal.together === undefined ? 'activating' : 'switched',
       // A process that was started between the plan and the switch has not loaded the new state either.
       staleInvocations: await withRunning(tools.host, journal),
     })
   } catch (error) {
     return restore(tools, journal, entry, reasonOf(error))
   }
-  return activateAndVerify(tools, switched, entry)
+  return switched.step === 'switched'
+    ? startWithOthers(tools, switched, entry)
+    : activateAndVerify(tools, switched, entry)
 }
 
-/** s7. Each target is old or new, never anything between; those that are new already are left. */
-async function switchTargets(host: Host, journal: Journal): Promise<void> {
-  for (const target of journal.targets) {
-    const found = await digestOf(host, target.path)
-    if (found === target.after.sha256) {
-      await host.files.remove(target.staged)
-      continue
+/** Stopped with the others; who cannot be waited for sends all of them back. */
+async function gather(
+  tools: Transaction,
+  journal: Journal,
+  entry: ServiceEntry,
+): Promise<ApplyResult> {
+  let current = journal
+  try {
+    tools.onStep?.('s6 gather')
+    if (journal.step === 'gathering') {
+      current = await saveFirst(tools, journal, change => note(tools, journal, change))
+      // Before the first of them stops there is a cluster that can be told.
+      await tools.absences?.leave(current)
     }
-    if (found !== target.before?.sha256) {
-      throw new OperationalError(
-        'changed-meanwhile',
-        `could not switch ${target.path}: it was changed meanwhile`,
-      )
-    }
-    if ((await digestOf(host, target.staged)) !== target.after.sha256) {
-      throw new OperationalError(
-        'staged-file-lost',
-        `could not switch ${target.path}: the prepared file is gone`,
-      )
-    }
-    if (isLast(journal, target)) await switchLink(host, journal)
-    await host.files.rename(target.staged, target.path)
+    const saved = current
+    current = await stopTogether(tools, saved, step => note(tools, saved, { step }))
+    current = await note(tools, current, { step: 'switching' })
+  } catch (error) {
+    return restore(tools, current, entry, reasonOf(error))
   }
-  await switchLink(host, journal)
+  return goForward(tools, current, entry)
 }
 
-// The link goes before the last file: that is the one whose rename makes a product use the release
-// (files are ordered so by the driver), and by then everything that it names is there.
-function isLast(journal: Journal, target: Target): boolean {
-  return journal.targets.at(-1) === target
-}
-
-async function switchLink(host: Host, { link }: Journal): Promise<void> {
-  if (link === undefined || (await host.files.readLink(link.path)) === link.after) return
-  await host.files.switchLink(link.path, link.after)
+async function startWithOthers(
+  tools: Transaction,
+  journal: Journal,
+  entry: ServiceEntry,
+): Promise<ApplyResult> {
+  let current = journal
+  try {
+    tools.onStep?.('s8 wait for the others')
+    await awaitStart(tools, journal)
+    current = await note(tools, journal, { step: 'activating' })
+  } catch (error) {
+    return restore(tools, journal, entry, reasonOf(error))
+  }
+  return activateAndVerify(tools, current, entry)
 }
 
 async function activateAndVerify(
@@ -115,19 +139,22 @@ async function activateAndVerify(
   let verdict: Verdict
   try {
     const unit = await host.services.show(journal.unit)
+    await readUnitsAgain(host, journal, journal.activation, unit)
     if (isOwed(journal, unit)) {
+      const isAlone = journal.together === undefined
+      if (startsAnew(journal.activation) && isAlone) await tools.absences?.leave(journal)
       tools.onStep?.('s9 activate')
       current = await note(tools, journal, {
         step: 'activating',
         restartsMade: journal.restartsMade + 1,
       })
-      await activate(host, journal.unit, journal.activation, unit)
+      await activate(host, journal.unit, journal.activation)
     }
     current = await note(tools, current, { step: 'verifying' })
     tools.onStep?.('s10 verify')
     verdict = await verifyService(host, {
       unit: journal.unit,
-      lookServed: () => tools.lookServed(journal, journal.expectedFingerprint),
+      lookServed: () => tools.lookServed(journal),
       policy: journal.verify,
       isQuiet: journal.activation === 'none',
       staleInvocation: startsAnew(journal.activation) ? await staleOf(current, unit) : undefined,
@@ -136,6 +163,7 @@ async function activateAndVerify(
     return restore(tools, current, entry, reasonOf(error))
   }
   if (verdict.kind === 'disproven') return restore(tools, current, entry, verdict.reason)
+  await tools.absences?.comeBack(journal)
   return commit(tools, current, verdict.unit.invocationId)
 }
 
@@ -157,15 +185,11 @@ function isOwed(journal: Journal, unit: UnitState | undefined): boolean {
   return unit.invocationId === undefined || journal.staleInvocations.includes(unit.invocationId)
 }
 
-async function activate(
-  host: Host,
-  unitName: string,
-  verb: Verb,
-  unit: UnitState | undefined,
-): Promise<void> {
+async function activate(host: Host, unitName: string, verb: Verb): Promise<void> {
   if (verb === 'none') return
-  // A unit that has used up its starts refuses another one even when its fault is cured.
-  if (startsAnew(verb) && unit?.activeState === 'failed') await host.services.resetFailed(unitName)
+  // A unit that has used up its starts refuses another one even when its fault is cured; one that
+  // dies again and again is seen as active for moments, so its state does not tell.
+  if (startsAnew(verb)) await host.services.resetFailed(unitName)
   await host.services.activate(unitName, verb === 'start' ? 'restart' : verb)
 }
 
@@ -195,9 +219,10 @@ async function restore(
   try {
     current = await note(tools, journal, { step: 'restoring' })
     tools.onStep?.('r1 switch back')
-    await switchBack(host, journal)
+    await switchAllBack(host, journal)
     const unit = await host.services.show(journal.unit)
     const verb = host.isOffline ? 'none' : verbBack(journal, unit)
+    await readUnitsAgain(host, journal, verb, unit)
     if (verb !== 'none') {
       tools.onStep?.('r2 activate')
       current = await note(tools, current, { restartsMade: current.restartsMade + 1 })
@@ -206,10 +231,13 @@ async function restore(
     }
     tools.onStep?.('r3 verify')
     const verdict = await proveRestored(tools, journal, verb, unit)
+    const broken = verdict.kind === 'disproven'
+    if (!broken) await tools.absences?.comeBack(journal)
     const held = {
       contentDigest: journal.contentDigest,
       reason: restoredReason(why, verdict),
-      broken: verdict.kind === 'disproven',
+      broken,
+      ...(broken ? { servedBefore: journal.servedBefore } : {}),
     }
     // What the process has loaded now is not known for certain: the next observation decides.
     const kept: ServiceEntry = {
@@ -229,33 +257,44 @@ async function restore(
   }
 }
 
-async function switchBack(host: Host, journal: Journal): Promise<void> {
-  // Files first, then the link: the reverse of the way forward.
-  for (const target of [...journal.targets].reverse()) {
-    await host.files.remove(target.staged)
-    const found = await digestOf(host, target.path)
-    // Neither ours nor gone: an operator's edit, which is not overwritten.
-    if (found !== undefined && found !== target.after.sha256) continue
-    if (target.before === undefined) {
-      await host.files.remove(target.path)
-      continue
-    }
-    const { copy, sha256: _, ...ownership } = target.before
-    const contents = await host.files.read(copy)
-    if (contents === undefined)
-      throw new OperationalError(
-        'previous-file-lost',
-        `could not restore ${target.path}: its copy is gone`,
-      )
-    await host.files.create(target.staged, { contents, ...ownership, overwrite: true })
-    await host.files.rename(target.staged, target.path)
-  }
-  const { link } = journal
-  if (link === undefined) return
-  if (link.before === undefined) await host.files.remove(link.path)
-  else if ((await host.files.readLink(link.path)) !== link.before)
-    await host.files.switchLink(link.path, link.before)
+/** s7: files, then what is made from them, then secrets; the process sees none of it before its activation. */
+async function switchAll(host: Host, journal: Journal): Promise<void> {
+  await switchForward(host, journal)
+  for (const tool of journal.tools ?? []) await runTool(host, tool)
+  await setKeystores(host, journal)
 }
+
+async function switchAllBack(host: Host, journal: Journal): Promise<void> {
+  await switchBack(host, journal)
+  await restoreKeystores(host, journal)
+  for (const tool of journal.tools ?? []) if (tool.isUndone) await runTool(host, tool)
+}
+
+async function runTool(host: Host, { argv, timeoutMs, what }: JournalTool): Promise<void> {
+  const result = await host.commands.run(argv, { timeoutMs })
+  if (result.code === 0) return
+  const said = `${result.stderr}\n${result.stdout}`.trim().slice(0, 500)
+  throw new OperationalError('tool-failed', `${what} failed: ${said}`, {
+    details: { code: result.code },
+  })
+}
+
+/**
+ * A start with unit files that the service manager has not read again would be one of the old unit.
+ * Where nothing is activated, only what we have switched is read.
+ */
+async function readUnitsAgain(
+  host: Host,
+  journal: Journal,
+  verb: Verb,
+  unit: UnitState | undefined,
+): Promise<void> {
+  if (host.isOffline || unit?.needsDaemonReload !== true) return
+  const isOurs = journal.targets.some(({ path }) => UNIT_FILE.test(path))
+  if (verb !== 'none' || isOurs) await host.services.daemonReload()
+}
+
+const UNIT_FILE = /\/systemd\/system\//
 
 // A process that never saw the new state needs nothing; any other is started with the old one.
 function verbBack(journal: Journal, unit: UnitState | undefined): Verb {
@@ -313,11 +352,6 @@ async function withRunning(host: Host, journal: Journal): Promise<string[]> {
   if (running === undefined || journal.staleInvocations.includes(running))
     return journal.staleInvocations
   return [...journal.staleInvocations, running]
-}
-
-async function digestOf(host: Host, path: string): Promise<string | undefined> {
-  const bytes = await host.files.read(path)
-  return bytes === undefined ? undefined : sha256(bytes)
 }
 
 function reasonOf(error: unknown): Reason {

@@ -9,6 +9,25 @@
 //   operator = "0.0.0.0:8443"
 //   agent    = "0.0.0.0:8444"
 //   enroll   = "0.0.0.0:8445"
+//
+//   [identity]                                             # of agents
+//   lifetime = "7d"                                        # renewed at half of it
+//   grace    = "30d"                                       # for coming back after its end by proof of the old key
+//
+//   [agents]
+//   offlineAfter = "90s"                                   # an agent that was silent for so long
+//
+//   [operators]
+//   clientCa = "/etc/tlsfleet/operators-ca.pem"           # client certificates beside tokens; absent: tokens only
+//
+//   [metrics]
+//   listen = "127.0.0.1:9109"                            # without TLS and token, loopback only; absent: none
+//
+//   [[webhooks]]                                           # see webhooks/settings.ts
+//
+//   [[gates]]                                              # see gates/settings.ts
+//
+//   [acme.corp]                                            # see issuers/acme/settings.ts
 
 import { readFileSync } from 'node:fs'
 import { isIP, isIPv6 } from 'node:net'
@@ -16,10 +35,17 @@ import { join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import * as z from 'zod/mini'
 import { problemsOf } from '../shared/contract/schema.ts'
+import { formatDuration, parseDuration } from '../shared/duration.ts'
 import { OperationalError, systemErrorCode } from '../shared/errors.ts'
 import { LOG_LEVELS } from '../shared/log.ts'
 import { normalizeDnsName, normalizeIpAddress } from '../shared/pki/names.ts'
+import { OFFLINE_AFTER_MS } from './api/presence.ts'
+import { IDENTITY_POLICY, type IdentityPolicy } from './ca/succession.ts'
 import { nearest } from './fleet/nearest.ts'
+import { acmeDirectories, AcmeTable, type AcmeDirectory } from './issuers/acme/settings.ts'
+import { isLoopback } from './metrics/listener.ts'
+import { type GateSettings, GateTables, gateSettings } from './gates/settings.ts'
+import { WebhookTables, webhookSettings, type WebhookSettings } from './webhooks/settings.ts'
 
 export interface ListenAddress {
   readonly host: string
@@ -38,6 +64,16 @@ export interface ControllerSettings {
   readonly publicNames: readonly string[]
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly passphraseFile: string | undefined
+  readonly identity: IdentityPolicy
+  readonly offlineAfterMs: number
+  readonly acme: readonly AcmeDirectory[]
+  /** Metrics for this machine, beside those of the operators' listener. */
+  readonly metricsListen: ListenAddress | undefined
+  readonly webhooks: readonly WebhookSettings[]
+  /** Whom rollouts may ask for a verdict. */
+  readonly gates: readonly GateSettings[]
+  /** File with the CA of operators' client certificates. */
+  readonly operatorCa: string | undefined
 }
 
 /** As given on the command line; each wins over the file. */
@@ -61,11 +97,19 @@ const LISTEN_DEFAULT = {
 } as const
 
 const Text = z.string().check(z.minLength(1), z.maxLength(1024))
-const ConfigFile = z.strictObject({
+/** The file as it is written; docs/reference/controller-toml.md is generated from it. */
+export const ConfigFile = z.strictObject({
   dataDir: z.optional(Text),
   publicNames: z.optional(z.array(Text).check(z.maxLength(32))),
   logLevel: z.optional(z.enum(LOG_LEVELS)),
   passphraseFile: z.optional(Text),
+  identity: z.optional(z.strictObject({ lifetime: z.optional(Text), grace: z.optional(Text) })),
+  agents: z.optional(z.strictObject({ offlineAfter: z.optional(Text) })),
+  acme: z.optional(AcmeTable),
+  metrics: z.optional(z.strictObject({ listen: z.optional(Text) })),
+  operators: z.optional(z.strictObject({ clientCa: z.optional(Text) })),
+  webhooks: z.optional(WebhookTables),
+  gates: z.optional(GateTables),
   listen: z.optional(
     z.strictObject({
       operator: z.optional(Text),
@@ -97,7 +141,57 @@ export function readSettings(flags: SettingFlags, hostName: string): ControllerS
     publicNames: [...new Set(publicNames.map(normalizeName))],
     logLevel: level,
     passphraseFile: flags.passphraseFile ?? file.passphraseFile,
+    identity: identityPolicy(file.identity),
+    offlineAfterMs: durationIn('agents.offlineAfter', file.agents?.offlineAfter, OFFLINE_AFTER),
+    acme: acmeDirectories(file.acme ?? {}, parseAddress),
+    metricsListen: metricsAddress(file.metrics?.listen),
+    webhooks: webhookSettings(file.webhooks ?? []),
+    gates: gateSettings(file.gates ?? []),
+    operatorCa: file.operators?.clientCa,
   }
+}
+
+// Certificates are dated back by five minutes: less than this would leave nothing of the life.
+const IDENTITY_LIFETIME_MS_MIN = 15 * 60_000
+/** Revocation does not wait for the end, but what the controller forgets must end some day. */
+const IDENTITY_LIFETIME_MS_MAX = 90 * 86_400_000
+const IDENTITY_GRACE_MS_MAX = 400 * 86_400_000
+
+function identityPolicy({ lifetime, grace }: ConfigFile['identity'] = {}): IdentityPolicy {
+  const { lifetimeMs, graceMs } = IDENTITY_POLICY
+  return {
+    lifetimeMs: durationIn('identity.lifetime', lifetime, [
+      lifetimeMs,
+      IDENTITY_LIFETIME_MS_MIN,
+      IDENTITY_LIFETIME_MS_MAX,
+    ]),
+    graceMs: durationIn('identity.grace', grace, [graceMs, 0, IDENTITY_GRACE_MS_MAX]),
+  }
+}
+
+// Less would take agents for gone that are only busy; more would keep rollouts waiting for those that are.
+const OFFLINE_AFTER = [OFFLINE_AFTER_MS, 15_000, 3_600_000] as const
+
+/** Of [when absent, least, most]. */
+function durationIn(
+  key: string,
+  text: string | undefined,
+  [defaultMs, minMs, maxMs]: readonly [number, number, number],
+): number {
+  const ms = text === undefined ? defaultMs : parseDuration(text)
+  if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
+  const limits = `from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`
+  throw invalid(`${key} is ${text}, not a duration ${limits}`)
+}
+
+// It asks for no token, so nobody but this machine may reach it.
+function metricsAddress(text: string | undefined): ListenAddress | undefined {
+  if (text === undefined) return undefined
+  const address = parseAddress(text)
+  if (isLoopback(address.host)) return address
+  throw invalid(
+    `metrics.listen is ${text}, not an address of loopback such as 127.0.0.1:9109; from elsewhere, GET /metrics of the operators' listener takes a token`,
+  )
 }
 
 /** `host:port`, `[::]:port` or `:port`. Throws `config-invalid`. */
@@ -158,7 +252,9 @@ function parseToml(path: string, text: string): unknown {
 }
 
 function unknownKey(key: string, isTop: boolean): string {
-  const known = Object.keys(isTop ? ConfigFile.shape : LISTEN_DEFAULT)
+  const known = isTop
+    ? Object.keys(ConfigFile.shape)
+    : [...Object.keys(LISTEN_DEFAULT), 'lifetime', 'grace', 'offlineAfter', 'clientCa']
   const near = nearest(key, known)
   return `unknown key ${key}${near === undefined ? '' : `, did you mean ${near}?`}`
 }

@@ -1,16 +1,19 @@
 #!/usr/bin/env node
-// `tlsfleet-controller`: init, serve, token, openapi.
+// `tlsfleet-controller`: init, serve, token, backup, restore, ca, openapi.
 
 import '../shared/node-version.ts'
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { parseDuration } from '../shared/duration.ts'
 import { describeError, OperationalError } from '../shared/errors.ts'
 import { createLogger } from '../shared/log.ts'
+import { parseZones } from '../shared/pki/zones.ts'
 import { describeOperatorApi } from './api/describe.ts'
+import { runBackup, runCheck, runRestore } from './backup/commands.ts'
+import { backupText, restoredText } from './backup/text.ts'
 import {
   configText,
   type ControllerSettings,
@@ -18,21 +21,35 @@ import {
   publicUrl,
   readSettings,
 } from './config.ts'
+import { runCa } from './ca-commands.ts'
+import { processTerminal } from './cli/output.ts'
 import { createController } from './controller.ts'
 import { addCredential } from './credentials.ts'
 import { initController } from './init.ts'
 import { passphrasePath, readOrMakePassphrase, readPassphrase } from './passphrase.ts'
+import { rootPassphrase } from './root-passphrase.ts'
+import { tellServiceManager } from './service-manager.ts'
+import { ROLES } from './store/operators-store.ts'
 import { VERSION } from './version.ts'
 
-const HELP = `tlsfleet-controller ${VERSION}: keeps the desired TLS state of a fleet and issues its certificates
+export const HELP = `tlsfleet-controller ${VERSION}: keeps the desired TLS state of a fleet and issues its certificates
 
 usage
   tlsfleet-controller init --fleet NAME [--public-name NAME]…   make a data directory, CAs and an admin token
   tlsfleet-controller serve                                      run the controller
   tlsfleet-controller token NAME --role ROLE                     make another API token; the controller must be stopped
+  tlsfleet-controller backup --out FILE                          back up to a new file, also while it runs
+  tlsfleet-controller backup --check FILE                        is a backup whole, can it be restored?
+  tlsfleet-controller restore --from FILE                        a new data directory from a backup
+  tlsfleet-controller ca intermediate [--kind KIND]              another intermediate under the same root; the
+                                                                 controller must be stopped
+  tlsfleet-controller ca request --out FILE [--kind KIND]        ask for one where the roots are kept offline
+  tlsfleet-controller ca sign --root DIR --request FILE --out FILE   there: sign it; needs no controller
+  tlsfleet-controller ca import FILE                             take the answer
+  tlsfleet-controller ca root --root DIR --fleet NAME            there: a new root, for a rotation
   tlsfleet-controller openapi                                    print the description of the operator API
 
-options of init, serve and token
+options of init, serve, token, backup and restore
   --data-dir DIR           where everything is kept (${DATA_DIR_DEFAULT})
   --config FILE            settings (controller.toml in the data directory)
   --public-name NAME       DNS name or IP address that nodes and operators use; repeat for more,
@@ -46,10 +63,23 @@ options of init, serve and token
 
 options of init
   --fleet NAME             name of the fleet: lower-case letters, digits, - and .
+  --token-lifetime TIME    how long the admin token is good, at most 366d (90d)
   --json                   one JSON object instead of text
 
+options of init and ca
+  --zone ZONE              the service CA signs for names in this DNS zone only; repeat for more
+  --ip-range CIDR          and for addresses in this range; without one, for none
+  --offline-root DIR       init: root keys go there, encrypted, and are not in the store
+  --root-passphrase-file FILE   opens the root keys that are kept offline; else it is asked for
+  --kind KIND              ca: service or identity (service)
+
 options of token
-  --role ROLE              viewer, operator or admin
+  --role ROLE              viewer, operator, approver or admin
+  --lifetime TIME          how long it is good, at most 366d (90d)
+
+options of backup and restore
+  --json                   one JSON object instead of text
+  --above-epoch NUMBER     restore: an epoch that agents say they have seen
 
   -h, --help               this text
   --version                the version
@@ -66,6 +96,19 @@ const OPTIONS = {
   'log-level': { type: 'string' },
   fleet: { type: 'string' },
   role: { type: 'string' },
+  lifetime: { type: 'string' },
+  'token-lifetime': { type: 'string' },
+  out: { type: 'string' },
+  check: { type: 'string' },
+  from: { type: 'string' },
+  'above-epoch': { type: 'string' },
+  zone: { type: 'string', multiple: true },
+  'ip-range': { type: 'string', multiple: true },
+  'offline-root': { type: 'string' },
+  'root-passphrase-file': { type: 'string' },
+  kind: { type: 'string' },
+  root: { type: 'string' },
+  request: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
@@ -76,7 +119,8 @@ type Print = (text: string) => void
 
 type Values = ReturnType<typeof readArguments>['values']
 
-function readArguments(argv: readonly string[]) {
+/** Throws `usage`. */
+export function readArguments(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   } catch (cause) {
@@ -93,12 +137,17 @@ export async function runCommand(argv: readonly string[], print: Print): Promise
   if (values.help === true) return print(HELP)
   if (command === undefined) throw usage(`a command is missing: ${COMMANDS}`)
   if (command === 'token') return token(values, rest, print)
+  if (command === 'ca') return ca(values, rest, print)
   if (rest.length > 0) throw usage(`${rest[0]} is one argument too many`)
   switch (command) {
     case 'init':
       return init(values, print)
     case 'serve':
       return serve(values, print)
+    case 'backup':
+      return backup(values, print)
+    case 'restore':
+      return restore(values, print)
     case 'openapi':
       return print(`${JSON.stringify(await describeOperatorApi(VERSION), undefined, 2)}\n`)
     default:
@@ -106,7 +155,7 @@ export async function runCommand(argv: readonly string[], print: Print): Promise
   }
 }
 
-const COMMANDS = 'init, serve, token or openapi'
+const COMMANDS = 'init, serve, token, backup, restore, ca or openapi'
 
 async function token(
   values: Values,
@@ -117,11 +166,45 @@ async function token(
   if (name === undefined || rest.length > 0 || role === undefined)
     throw usage(`token needs a name and --role ${ROLES.join('|')}`)
   const { dataDir } = settingsOf(values)
-  const made = await addCredential({ dataDir, name, role, nowMs: Date.now(), random: randomBytes })
+  const lifetimeMs = durationIn(values.lifetime)
+  const made = await addCredential({
+    dataDir,
+    name,
+    role,
+    nowMs: Date.now(),
+    random: randomBytes,
+    ...(lifetimeMs === undefined ? {} : { lifetimeMs }),
+  })
   print(`${made.reveal()}\n`)
 }
 
-const ROLES = ['viewer', 'operator', 'admin'] as const
+function durationIn(text: string | undefined): number | undefined {
+  const durationMs = text === undefined ? undefined : parseDuration(text)
+  if (text !== undefined && durationMs === undefined)
+    throw usage(`${text} is not a duration such as 30d`)
+  return durationMs
+}
+
+async function ca(
+  values: Values,
+  [command, ...rest]: readonly string[],
+  print: Print,
+): Promise<void> {
+  const controller = () => {
+    const settings = settingsOf(values)
+    return { dataDir: settings.dataDir, passphrase: readPassphrase(passphraseOf(settings)) }
+  }
+  const terminal = processTerminal()
+  const edges = { controller, terminal, nowMs: Date.now(), random: randomBytes }
+  print(await runCa(command, rest, values, edges))
+}
+
+function offlineRootOf(values: Values) {
+  const { 'offline-root': directory, 'root-passphrase-file': file } = values
+  if (directory === undefined) return undefined
+  const terminal = processTerminal()
+  return { directory, passphrase: () => rootPassphrase(file, terminal, { isNew: true }) }
+}
 
 async function init(values: Values, print: Print): Promise<void> {
   if (values.fleet === undefined) throw usage('init needs --fleet NAME')
@@ -136,6 +219,9 @@ async function init(values: Values, print: Print): Promise<void> {
       isNewPassphrase = isNew
       return passphrase
     },
+    zones: parseZones(values.zone ?? [], values['ip-range'] ?? []),
+    offlineRoot: offlineRootOf(values),
+    tokenLifetimeMs: durationIn(values['token-lifetime']),
     nowMs: Date.now(),
     random: randomBytes,
   })
@@ -143,6 +229,7 @@ async function init(values: Values, print: Print): Promise<void> {
   if (!existsSync(configFile)) writeFileSync(configFile, configText(settings), { mode: 0o644 })
 
   const adminToken = made.adminToken.reveal()
+  const adminTokenEndsAt = new Date(made.adminTokenEndsAtMs).toISOString()
   const { fleet, pin } = made
   const { dataDir } = settings
   if (values.json === true) {
@@ -152,7 +239,9 @@ async function init(values: Values, print: Print): Promise<void> {
       configFile,
       passphraseFile: path,
       pin,
+      rootKeys: made.rootKeys,
       adminToken,
+      adminTokenEndsAt,
     }
     print(`${JSON.stringify(facts)}\n`)
     return
@@ -162,8 +251,9 @@ async function init(values: Values, print: Print): Promise<void> {
 
   settings        ${configFile}
   CA passphrase   ${path}${isNewPassphrase ? ' (new)' : ''}
-  CA pin          ${pin}
+  CA pin          ${pin}${rootKeysText(values['offline-root'], made.rootKeys)}
   admin token     ${adminToken}   (shown this once)
+  it ends         ${adminTokenEndsAt.slice(0, 10)}; before that: tlsfleet token create admin
 
 The passphrase opens the CA keys. Keep a copy apart from the data directory; without it the CAs are
 lost. With systemd, encrypt it to this machine and remove the file:
@@ -175,6 +265,36 @@ Next:
 `)
 }
 
+function rootKeysText(directory: string | undefined, rootKeys: readonly string[]): string {
+  if (directory === undefined) return ''
+  return `\n  root keys       ${directory}: ${rootKeys.join(', ')}; put them away, and their passphrase elsewhere`
+}
+
+async function backup(values: Values, print: Print): Promise<void> {
+  const { out, check, 'passphrase-file': passphraseFile } = values
+  if ((out === undefined) === (check === undefined))
+    throw usage('backup needs either --out FILE or --check FILE')
+  const { dataDir } = settingsOf(values)
+  const view =
+    out === undefined
+      ? await runCheck({ file: check ?? '', passphraseFile })
+      : await runBackup({ dataDir, out, nowMs: Date.now() })
+  print(values.json === true ? `${JSON.stringify(view)}\n` : backupText(view))
+}
+
+async function restore(values: Values, print: Print): Promise<void> {
+  if (values.from === undefined) throw usage('restore needs --from FILE')
+  const view = await runRestore({
+    from: values.from,
+    dataDir: values['data-dir'] ?? DATA_DIR_DEFAULT,
+    passphraseFile: values['passphrase-file'],
+    credentialsDirectory: process.env['CREDENTIALS_DIRECTORY'],
+    aboveEpoch: values['above-epoch'],
+    nowMs: Date.now(),
+  })
+  print(values.json === true ? `${JSON.stringify(view)}\n` : restoredText(view))
+}
+
 async function serve(values: Values, print: Print): Promise<void> {
   const settings = settingsOf(values)
   const log = createLogger({ name: 'controller', level: settings.logLevel })
@@ -184,24 +304,17 @@ async function serve(values: Values, print: Print): Promise<void> {
   print(`agents     ${controller.urls.agent}\n`)
   print(`enrolment  ${controller.urls.enroll}\n`)
   log.info({ fleet: controller.fleet, version: VERSION }, 'controller started')
-  notifyReady(reason => log.warn({ reason }, 'could not tell the service manager'))
+  const silence = tellServiceManager({
+    environment: process.env,
+    failed: reason => log.warn({ reason }, 'could not tell the service manager'),
+  })
 
   const signal = await new Promise<string>(stop => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, stop)
   })
   log.info({ signal }, 'controller stops')
+  silence()
   await controller.close()
-}
-
-// Node has no datagram sockets of the unix family, so systemd's own program says it for us.
-function notifyReady(failed: (reason: string) => void): void {
-  const socket = process.env['NOTIFY_SOCKET']
-  if (socket === undefined || socket === '') return
-  const env = { NOTIFY_SOCKET: socket, LC_ALL: 'C' }
-  const argv = ['--ready', `--pid=${process.pid}`]
-  execFile('/usr/bin/systemd-notify', argv, { env, timeout: 5_000 }, error => {
-    if (error !== null) failed(error.message)
-  })
 }
 
 function settingsOf(values: Values): ControllerSettings {

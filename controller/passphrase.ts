@@ -55,9 +55,13 @@ export function readPassphrase(path: string): Secret {
       cause,
     })
   }
-  const passphrase = text.trim()
+  return checkPassphrase(text.trim(), `in ${path}`)
+}
+
+/** Throws `passphrase-weak`. */
+export function checkPassphrase(passphrase: string, where: string): Secret {
   if (passphrase.length < LENGTH_MIN || passphrase.length > LENGTH_MAX)
-    throw new OperationalError('passphrase-weak', `the CA passphrase in ${path} has a bad length`, {
+    throw new OperationalError('passphrase-weak', `the CA passphrase ${where} has a bad length`, {
       hint: `Use ${LENGTH_MIN} to ${LENGTH_MAX} characters: head -c 32 /dev/urandom | base64`,
     })
   return new Secret(passphrase)

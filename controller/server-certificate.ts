@@ -5,27 +5,27 @@ import { isIP } from 'node:net'
 import { generateKey } from '../shared/pki/keys.ts'
 import type { RandomBytes } from '../shared/pki/random.ts'
 import type { ServerCertificate } from './api/app.ts'
-import { issueLeaf } from './ca/authority.ts'
-import type { OpenedAuthority } from './authorities.ts'
+import { type CaCredential, issueLeaf } from './ca/authority.ts'
 
-const LIFETIME_MS = 30 * 86_400_000
+export const SERVER_LIFETIME_MS = 30 * 86_400_000
 /** When a third of the life is left, with time for many attempts. */
-export const RENEW_AFTER_MS = (LIFETIME_MS * 2) / 3
+export const RENEW_AFTER_MS = (SERVER_LIFETIME_MS * 2) / 3
 
 // People log in on the controller's own machine.
 const OWN_NAMES = ['localhost', '127.0.0.1', '::1']
 
+/** The chain goes up to the intermediate. */
 export async function issueServerCertificate(options: {
-  readonly authority: OpenedAuthority
+  readonly issuer: CaCredential
   readonly publicNames: readonly string[]
   readonly nowMs: number
   readonly random: RandomBytes
 }): Promise<ServerCertificate> {
-  const { authority, nowMs, random } = options
+  const { issuer, nowMs, random } = options
   const { privateKeyPem, publicKeyPem } = await generateKey('ec-p256')
   const names = [...options.publicNames, ...OWN_NAMES]
   const { chainPem } = issueLeaf(
-    authority.issuer,
+    issuer,
     {
       profile: 'controller',
       names: {
@@ -33,9 +33,9 @@ export async function issueServerCertificate(options: {
         ip: names.filter(name => isIP(name) !== 0),
       },
       publicKeyPem,
-      lifetimeMs: LIFETIME_MS,
+      lifetimeMs: SERVER_LIFETIME_MS,
     },
     { nowMs, random },
   )
-  return { chainPem: chainPem + authority.root, keyPem: privateKeyPem.reveal() }
+  return { chainPem, keyPem: privateKeyPem.reveal() }
 }

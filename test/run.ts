@@ -1,25 +1,27 @@
-// Runs the tests with tap, prints one line a file and, last of all, `N passed, N failed[, N skipped]`.
-// A skipped test is always listed with its reason; in CI a skip for want of the lab is a failure,
-// because a green run must not have tested nothing.
+// Runs the tests, each file in a process of its own, prints one line a file and, last of all,
+// `N passed, N failed[, N skipped]`. A skipped test is always listed with its reason; in CI a skip for want of
+// the lab is a failure, because a green run must not have tested nothing.
 
-import { spawn, spawnSync } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { globSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Parser, type Result } from 'tap-parser'
 import { LAB_UNAVAILABLE, labUnavailable } from './lab/availability.ts'
 import { prepareLab } from './lab/prepare.ts'
+import { inOrder, needsMachine, placesOn, runInPlaces } from './schedule.ts'
+import { type FileOutcome, runTestFile, type Skip } from './test-file.ts'
 
 const ROOT = dirname(import.meta.dirname)
 const TAP = join(
   dirname(createRequire(import.meta.url).resolve('tap/package.json')),
   'dist/esm/run.mjs',
 )
-// A lab boots several hosts; on a busy machine of two cores one file may take minutes.
-const FILE_TIMEOUT_S = 300
-// Each file is a process of its own, and a lab is a dozen more: more in parallel only slows each down.
-const JOBS = 2
+// A lab boots several hosts; on a busy machine of two cores one file takes many minutes.
+const FILE_TIMEOUT_S = 1_200
+// What Node has compiled of sources and packages: half of the time that a program takes to start.
+const COMPILED = join(ROOT, 'node_modules/.cache/compiled')
 
 export type Selection = 'all' | 'fast' | 'lab'
 
@@ -33,16 +35,6 @@ export function selectFiles(
     .filter(file => selection === 'all' || needsMachine(file) === (selection === 'lab'))
     .filter(file => filters.length === 0 || filters.some(filter => file.includes(filter)))
     .toSorted()
-}
-
-/** Tests in these folders boot hosts or run real services; all others need nothing but Node. */
-function needsMachine(file: string): boolean {
-  return file.startsWith('test/lab/') || file.startsWith('test/integration/')
-}
-
-export interface Skip {
-  readonly name: string
-  readonly reason: string
 }
 
 export interface Tally {
@@ -67,93 +59,48 @@ export function verdict(tally: Tally, context: { readonly ci: boolean }): string
   return undefined
 }
 
-/** Feeds TAP text to the returned parser; counts in `tally`, reports one line a file to `print`. */
-export function createTally(tally: Tally, print: (line: string) => void): Parser {
-  const parser = new Parser()
-  // Of the file that is being read: files do not interleave, whatever runs in parallel.
-  let passed = 0
-  parser.on('result', (result: Result) => {
-    if (result.skip || result.todo) {
-      tally.skipped.push({ name: result.fullname, reason: reasonOf(result) })
-    } else if (result.ok) {
-      tally.passed++
-      passed++
-    } else {
-      tally.failed++
-      print(describeFailure(result))
-    }
-  })
-  parser.on('assert', (file: Result) => {
-    print(`${markOf(file)} ${file.name}  ${passed} passed${seconds(file.time)}`)
-    passed = 0
-  })
-  parser.on('bailout', (reason: string) => {
-    tally.failed++
-    print(`FAIL bailed out: ${reason}`)
-  })
-  return parser
+/** Adds a file to `tally`; the lines that tell of it. */
+export function addOutcome(tally: Tally, outcome: FileOutcome, tookMs: number): readonly string[] {
+  const { file, ok, passed, failures, skipped, isSkipped } = outcome
+  tally.passed += passed
+  tally.failed += failures.length
+  tally.skipped.push(...skipped)
+  const mark = isSkipped ? 'skip' : ok ? 'ok  ' : 'FAIL'
+  const line = `${mark} ${file}  ${passed} passed  ${(tookMs / 1000).toFixed(1)} s`
+  return [...failures.map(failure => `not ok: ${failure}`), line]
 }
 
-function markOf(file: Result): string {
-  if (!file.ok) return 'FAIL'
-  return file.skip ? 'skip' : 'ok  '
-}
-
-function seconds(timeMs: number | null): string {
-  return timeMs === null ? '' : `  ${(timeMs / 1000).toFixed(1)} s`
-}
-
-function reasonOf(result: Result): string {
-  const reason = result.skip || result.todo
-  return typeof reason === 'string' && reason !== '' ? reason : 'no reason given'
-}
-
-function describeFailure(failure: Result): string {
-  const diag: unknown = failure.diag
-  const lines = [`not ok: ${failure.fullname}`]
-  if (typeof diag !== 'object' || diag === null) return lines.join('\n')
-  const entries: readonly (readonly [string, unknown])[] = Object.entries(diag)
-  for (const [key, value] of entries) {
-    if (UNTOLD.has(key) || value === undefined || value === null) continue
-    const text = typeof value === 'string' ? value : JSON.stringify(value, undefined, 1)
-    lines.push(`  ${key}: ${text.trimEnd().replaceAll('\n', '\n    ')}`)
+/**
+ * Removes the directories that `t.testdir()` made for these files. tap would remove each before the
+ * teardowns registered after it have run, under the programs that still write there.
+ */
+function removeFixtures(files: readonly string[]): void {
+  const directory = join(ROOT, '.tap/fixtures')
+  const prefixes = files.map(file => file.replaceAll(/[^a-zA-Z0-9._-]+/g, '-'))
+  const found = globSync('*', { cwd: directory })
+  for (const name of found) {
+    if (!prefixes.some(prefix => name.startsWith(prefix))) continue
+    rmSync(join(directory, name), { recursive: true, force: true, maxRetries: 3 })
   }
-  return lines.join('\n')
 }
 
-// Details of tap's own that tell a reader nothing beyond `stack` and `source`.
-const UNTOLD = new Set([
-  'tapCaller',
-  'cwd',
-  'command',
-  'args',
-  'stdio',
-  'env',
-  'externalID',
-  'jobId',
-])
-
-/** Runs the files under tap; resolves with tap's own exit code. */
-function runTap(files: readonly string[], parser: Parser): Promise<number> {
-  const argv = [`--jobs=${JOBS}`, `--timeout=${FILE_TIMEOUT_S}`, '--reporter=tap', ...files]
-  const child = spawn(process.execPath, [TAP, ...argv], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  return new Promise((resolve, reject) => {
-    child.stdout.pipe(parser)
-    child.once('error', reject)
-    let code: number | undefined
-    let parsed = false
-    const settle = () => code !== undefined && parsed && resolve(code)
-    child.once('exit', (status, signal) => {
-      code = status ?? (signal === null ? 1 : 128)
-      settle()
-    })
-    parser.on('complete', () => {
-      parsed = true
-      settle()
-    })
+async function runFiles(
+  files: readonly string[],
+  tally: Tally,
+  print: (line: string) => void,
+): Promise<void> {
+  const env = {
+    ...process.env,
+    NODE_COMPILE_CACHE: COMPILED,
+    TAP_TIMEOUT: String(FILE_TIMEOUT_S),
+    TAP_SAVE_FIXTURE: '1',
+  }
+  const options = { cwd: ROOT, env, timeoutMs: FILE_TIMEOUT_S * 1000 }
+  await runInPlaces(inOrder(files), placesOn(availableParallelism()), async file => {
+    const startedMs = performance.now()
+    const outcome = await runTestFile(file, options)
+    for (const line of addOutcome(tally, outcome, performance.now() - startedMs)) print(line)
+    removeFixtures([file])
   })
 }
 
@@ -188,11 +135,10 @@ async function main(): Promise<number> {
     const why = labUnavailable()
     if (why !== undefined) print(`# ${why}`)
   }
+  removeFixtures(files)
   const startedMs = performance.now()
   const tally: Tally = { passed: 0, failed: 0, skipped: [] }
-  const status = files.length === 0 ? 0 : await runTap(files, createTally(tally, print))
-  // A file that failed without a failed assertion, as by a timeout of tap's, still counts.
-  if (status !== 0 && tally.failed === 0) tally.failed = 1
+  await runFiles(files, tally, print)
 
   for (const skip of tally.skipped) print(`skipped: ${skip.name}: ${skip.reason}`)
   print(`# ${files.length} files in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)

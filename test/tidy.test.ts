@@ -22,7 +22,7 @@ interface Source {
   readonly imports: readonly Import[]
 }
 
-const sources = globSync('{shared,agent,controller,test}/**/*.ts', { cwd: ROOT })
+const sources = globSync('{shared,agent,controller,test}/**/*.{ts,tsx}', { cwd: ROOT })
   .filter(path => !path.includes('node_modules'))
   .toSorted()
   .map(readSource)
@@ -60,6 +60,12 @@ const SIDE_EFFECTS = [
   'dgram',
   'dns',
 ]
+
+const ROTATION_PURE = ['rotation', 'evolve', 'decide', 'barriers', 'standing', 'worlds'].map(
+  name => `controller/rotation/${name}.ts`,
+)
+const ELASTIC_EDGES = ['controller/elastic/connection.ts', 'controller/elastic/passwords.ts']
+const ELASTIC_PURE = ['accounts', 'rights', 'plan'].map(name => `controller/elastic/${name}.ts`)
 
 const RULES: readonly Rule[] = [
   {
@@ -127,15 +133,69 @@ const RULES: readonly Rule[] = [
         !imported.typeOnly),
   },
   {
+    name: 'what decides about rotations is pure, and changes contents by rollouts only',
+    of: inside('controller/rotation'),
+    forbids: (imported, from) =>
+      hasSideEffects(imported) ||
+      inside('controller/api', 'controller/cli')(imported.target) ||
+      (ROTATION_PURE.includes(from) &&
+        !imported.typeOnly &&
+        inside('controller')(imported.target) &&
+        !ROTATION_PURE.includes(imported.target) &&
+        !inside('controller/fleet')(imported.target)),
+  },
+  {
+    name: 'the inventory of certificates is pure and sees types of the others only',
+    of: inside('controller/certificates'),
+    forbids: imported =>
+      hasSideEffects(imported) ||
+      (inside('controller')(imported.target) &&
+        !inside('controller/certificates')(imported.target) &&
+        !imported.typeOnly),
+  },
+  {
+    name: 'accounts at Elasticsearch are decided apart from the controller, and purely',
+    of: inside('controller/elastic'),
+    forbids: (imported, from) =>
+      (inside('controller')(imported.target) &&
+        !inside('controller/elastic')(imported.target) &&
+        imported.target !== 'controller/connection-failure.ts') ||
+      (hasSideEffects(imported) && !ELASTIC_EDGES.includes(from)) ||
+      (ELASTIC_PURE.includes(from) &&
+        !imported.typeOnly &&
+        inside('controller/elastic')(imported.target) &&
+        !ELASTIC_PURE.includes(imported.target)),
+  },
+  {
+    name: 'the dashboard is a program of its own, which sees types of the contract and no more',
+    of: inside('controller/dashboard/page'),
+    forbids: ({ target, typeOnly }) =>
+      !inside('controller/dashboard/page')(target) &&
+      !target.startsWith('preact') &&
+      !(typeOnly && inside('shared/contract')(target)),
+  },
+  {
+    name: 'nobody takes anything from the page but who builds it',
+    of: path => inside('controller')(path) && !inside('controller/dashboard')(path),
+    forbids: ({ target }) => inside('controller/dashboard/page')(target),
+  },
+  {
     name: 'shared has no side effects',
     of: inside('shared'),
     forbids: hasSideEffects,
   },
   {
     name: 'the API sees the store as an interface',
-    of: inside('controller/api', 'controller/fleet', 'controller/rollout', 'controller/ca'),
+    of: inside(
+      'controller/api',
+      'controller/ca',
+      'controller/certificates',
+      'controller/fleet',
+      'controller/issuers',
+      'controller/rollout',
+    ),
     forbids: ({ target }) =>
-      inside('controller/store')(target) && target !== 'controller/store/store.ts',
+      inside('controller/store')(target) && !/\/([a-z-]+-)?store\.ts$/.test(target),
   },
   {
     name: 'the command line of operators talks to the API only',
@@ -275,7 +335,7 @@ function reach(roots: readonly Source[]): ReadonlySet<string> {
 }
 
 function programsNamedIn(text: string): readonly string[] {
-  return [...text.matchAll(/\b((?:agent|controller|shared)\/[\w/.-]+\.ts)\b/g)].map(
+  return [...text.matchAll(/\b((?:agent|controller|shared)\/[\w/.-]+\.tsx?)\b/g)].map(
     match => match[1] ?? '',
   )
 }

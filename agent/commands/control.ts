@@ -5,14 +5,15 @@ import type { Server } from 'node:http'
 import { chmodSync, rmSync } from 'node:fs'
 import * as z from 'zod/mini'
 import { Reason, parser } from '../../shared/contract/schema.ts'
-import { SERVICE_NAMES, type ServiceName } from '../../shared/contract/service.ts'
+import { SERVER_SERVICES, type ServiceName } from '../../shared/contract/service.ts'
 import { ServiceReport } from '../../shared/contract/report.ts'
 import { OperationalError, describeError, systemErrorCode } from '../../shared/errors.ts'
 import type { AgentControl } from '../agent.ts'
 
 // As an import it would load all that Node has for fetch as well, because that is named there too:
-// 33 ms of a start, and 6 MiB for as long as the agent lives.
-const { createServer, request } = process.getBuiltinModule('node:http')
+// 33 ms of a start, and 6 MiB for as long as the agent lives. Asked for late because plans of a file
+// need none of it.
+const http = () => process.getBuiltinModule('node:http')
 
 const ControlAnswer = z.object({
   node: z.optional(z.string()),
@@ -22,6 +23,8 @@ const ControlAnswer = z.object({
   mode: z.optional(z.string()),
   lastPassAtMs: z.optional(z.int()),
   problem: z.optional(Reason),
+  /** In the text format of Prometheus. */
+  metrics: z.optional(z.string()),
   services: z.array(ServiceReport),
 })
 export type ControlAnswer = Readonly<z.infer<typeof ControlAnswer>>
@@ -37,16 +40,21 @@ const SOCKET_PATH_BYTES_MAX = 107
 export async function serveControl(path: string, control: AgentControl): Promise<Server> {
   const answers: Readonly<Record<string, () => unknown>> = {
     'GET /status': () => control.status(),
+    'GET /metrics': () => ({ metrics: control.metrics(), services: [] }),
     'GET /plan': async () => ({ services: await control.plan() }),
+    'POST /enrolled': async () => {
+      await control.enrolled()
+      return { services: [] }
+    },
     'POST /apply': async () => ({ services: await control.apply() }),
     ...Object.fromEntries(
-      SERVICE_NAMES.map(name => [
+      SERVER_SERVICES.map(name => [
         `POST /renew/${name}`,
         async () => ({ services: await control.renew([name]) }),
       ]),
     ),
   }
-  const server = createServer((question, answer) => {
+  const server = http().createServer((question, answer) => {
     const handle = answers[`${question.method} ${question.url}`]
     const reply = (status: number, body: unknown) => {
       answer.writeHead(status, { 'content-type': 'application/json' })
@@ -90,9 +98,18 @@ export async function serveControl(path: string, control: AgentControl): Promise
   return server
 }
 
-export async function isAgentRunning(path: string): Promise<boolean> {
+export function isAgentRunning(path: string): Promise<boolean> {
+  return isHeard(path, 'GET', '/status')
+}
+
+/** Has a running agent look at who it is. False: there is none. */
+export function tellEnrolled(path: string): Promise<boolean> {
+  return isHeard(path, 'POST', '/enrolled')
+}
+
+async function isHeard(path: string, method: string, url: string): Promise<boolean> {
   try {
-    await ask(path, 'GET', '/status', ALIVE_TIMEOUT_MS)
+    await ask(path, method, url, ALIVE_TIMEOUT_MS)
     return true
   } catch (error) {
     // Whoever answers, or is connected and too busy to, is there.
@@ -104,15 +121,13 @@ const ALIVE_TIMEOUT_MS = 2_000
 
 const ABSENT: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'ENOTSOCK', 'EINVAL']
 
+type Question = 'status' | 'metrics' | 'plan' | 'apply' | `renew/${ServiceName}`
+const LOOKS: readonly Question[] = ['status', 'metrics', 'plan']
+
 /** Throws `agent-not-running` or `agent-failed`. */
-export async function askAgent(
-  path: string,
-  what: 'status' | 'plan' | 'apply' | `renew/${ServiceName}`,
-): Promise<ControlAnswer> {
+export async function askAgent(path: string, what: Question): Promise<ControlAnswer> {
   try {
-    return parseAnswer(
-      await ask(path, what === 'apply' || what.startsWith('renew/') ? 'POST' : 'GET', `/${what}`),
-    )
+    return parseAnswer(await ask(path, LOOKS.includes(what) ? 'GET' : 'POST', `/${what}`))
   } catch (error) {
     const code = systemErrorCode(error)
     if (error instanceof OperationalError) throw error
@@ -137,7 +152,7 @@ function ask(
   timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const question = request(
+    const question = http().request(
       { socketPath: path, method, path: url, timeout: timeoutMs },
       answer => {
         let text = ''

@@ -1,7 +1,7 @@
 // `plan`, `apply` and `verify`: with --desired in this process, without it by asking the daemon.
 
 import type { ServiceReport } from '../../shared/contract/report.ts'
-import { SERVICE_NAMES } from '../../shared/contract/service.ts'
+import { SERVER_SERVICES } from '../../shared/contract/service.ts'
 import { OperationalError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Host } from '../host.ts'
@@ -48,9 +48,9 @@ const GOOD_OUTCOMES: readonly string[] = ['in-sync', 'changed', 'staged', 'waiti
 
 export async function renewCommand(context: LocalContext): Promise<number> {
   const { subject } = context.options
-  const service = SERVICE_NAMES.find(name => name === subject)
+  const service = SERVER_SERVICES.find(name => name === subject)
   if (service === undefined) {
-    throw new OperationalError('usage', `renew needs a service: ${SERVICE_NAMES.join(' or ')}`)
+    throw new OperationalError('usage', `renew needs a service: ${SERVER_SERVICES.join(' or ')}`)
   }
   const services = (await askAgent(context.socketPath, `renew/${service}`)).services.filter(
     one => one.service === service,

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util'
 import { OperationalError } from '../../shared/errors.ts'
 
-/** Documented in the README and in --help. */
+/** Documented in docs/one-node.md and in --help. */
 export const EXIT = { ok: 0, failed: 1, changes: 2, usage: 64 } as const
 
 const SPEC = {
@@ -82,12 +82,16 @@ Commands
   run                       the daemon: converge, watch, report; started by systemd
   enroll --token TOKEN      join a fleet; the token comes from "tlsfleet node add"
   status                    what the running agent knows about this node
+  metrics                   what the running agent has counted, in the text format of Prometheus
   plan                      what would be changed; exit code 2 when there is something
   apply                     converge now
   renew SERVICE             a new key and certificate for a service now, through the running agent
   verify                    handshake with every listener and judge what it serves; in an image,
                             judge the files
+  doctor                    looks for what is wrong with this node, its agent and the way to the
+                            controller; each finding says what to do
   schema                    JSON Schema of the file for --desired
+  facts                     what this node tells of itself to a controller, as JSON
 
 Options
   --desired FILE            a desired state of this node as a file (YAML or JSON): no controller needed

@@ -1,8 +1,9 @@
 // A file given on the command line; `-` is standard input, whatever kind of thing that is.
 
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
+import { readFileSync } from 'node:fs'
 
-export function readInput(name: string): Promise<string> {
-  return name === '-' ? text(process.stdin) : readFile(name, 'utf8')
+export async function readInput(name: string): Promise<string> {
+  if (name !== '-') return readFileSync(name, 'utf8')
+  const { text } = await import('node:stream/consumers')
+  return text(process.stdin)
 }

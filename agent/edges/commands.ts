@@ -2,8 +2,9 @@
 
 import { OperationalError } from '../../shared/errors.ts'
 import { firstLine } from './systemctl.ts'
-import type { Accounts, Commands, UnitState } from '../host.ts'
+import type { Accounts, CommandOptions, Commands, UnitState } from '../host.ts'
 import { PLAIN_ENVIRONMENT, runProgram } from './run-program.ts'
+import { ownUnitArgv } from './own-unit.ts'
 import { CONTEXT_PROPERTIES, transientArgv, transientResult } from './service-context.ts'
 import { createSystemctl, parseProperties, type SystemctlOptions } from './systemctl.ts'
 
@@ -13,16 +14,50 @@ export interface CommandsOptions extends SystemctlOptions {
   readonly accounts: Pick<Accounts, 'user' | 'group'>
 }
 
+// Programs of operators expect it.
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+// What runs for hours may say how far it is.
+const LONG_OUTPUT_BYTES_MAX = 16 * 1024 * 1024
+
 export function createCommands(options: CommandsOptions): Commands {
   const systemctl = createSystemctl(options)
   const { systemdRun } = options
 
   return {
-    run(argv, { timeoutMs, asServiceOf }) {
-      if (asServiceOf === undefined) return runProgram(argv, { timeoutMs })
+    run(argv, given) {
+      const { timeoutMs, asServiceOf, stdin, environment, unit } = given
+      if (unit !== undefined) return runAsUnit(argv, { ...given, unit })
+      if (asServiceOf === undefined)
+        return runProgram(argv, {
+          timeoutMs,
+          stdin,
+          environment: { ...environment, ...PLAIN_ENVIRONMENT },
+        })
       if (systemdRun === undefined) return runAsUser(argv, asServiceOf, timeoutMs)
       return runTransient(systemdRun, argv, asServiceOf, timeoutMs)
     },
+  }
+
+  // A unit outlives whoever has asked for it: what an agent that was killed has begun is ended first,
+  // and what we do not wait for any longer as well.
+  async function runAsUnit(
+    argv: readonly string[],
+    { unit, timeoutMs, environment: more, signal }: CommandOptions & { readonly unit: string },
+  ) {
+    const environment = { ...more, PATH, ...PLAIN_ENVIRONMENT }
+    const outputBytesMax = LONG_OUTPUT_BYTES_MAX
+    if (systemdRun === undefined)
+      return runProgram(argv, { timeoutMs, environment, signal, outputBytesMax })
+    await systemctl(['stop', unit])
+    const own = ownUnitArgv({ systemdRun, argv, unit, environment, timeoutMs })
+    try {
+      const result = await runProgram(own, { timeoutMs, signal, outputBytesMax })
+      if (result.code === undefined) await systemctl(['stop', unit])
+      return transientResult(argv[0] ?? '', unit, result)
+    } catch (error) {
+      await systemctl(['stop', unit])
+      throw error
+    }
   }
 
   async function runTransient(

@@ -21,6 +21,8 @@ export interface Question {
 export interface Answer {
   readonly status: number
   readonly retryAfterS: string | undefined
+  /** As the header has it. */
+  readonly date: string | undefined
   readonly text: string
 }
 
@@ -52,6 +54,7 @@ export function exchange(request: ClientRequest, body: string | undefined): Prom
         resolve({
           status: response.statusCode ?? 0,
           retryAfterS: response.headers['retry-after'],
+          date: response.headers.date,
           text: Buffer.concat(chunks).toString('utf8'),
         }),
       )

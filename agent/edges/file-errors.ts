@@ -32,8 +32,17 @@ export function writeError(attempt: string, path: string, cause: unknown): Opera
   const errno = isOverQuota(cause) ? 'EDQUOT' : systemErrorCode(cause)
   const { code, retryable } = (errno === undefined ? undefined : MEANING_OF[errno]) ?? FAILED
   const details = errno === undefined ? { path } : { path, errno }
-  return new OperationalError(code, `could not ${attempt} ${path}`, { retryable, details, cause })
+  return new OperationalError(code, `could not ${attempt} ${path}`, {
+    retryable,
+    details,
+    cause,
+    ...(code === 'read-only' ? { hint: READ_ONLY_HINT } : {}),
+  })
 }
+
+// The paths that the unit lets the agent write are looked up once, when it starts.
+const READ_ONLY_HINT =
+  'the file system is read-only, or the sandbox of the agent hides it: for a product installed after the agent was started, restart tlsfleet-agent'
 
 // Node has no name for this one: its code is `Unknown system error -122`.
 function isOverQuota(error: unknown): boolean {

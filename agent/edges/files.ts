@@ -10,7 +10,7 @@ import { systemErrorCode } from '../../shared/errors.ts'
 import type { Files, Ownership } from '../host.ts'
 import { unsafePath, writeError } from './file-errors.ts'
 import { resolveInside } from './inside-root.ts'
-import { type Locate, listAt, readAt, readLinkAt, statAt } from './read-file.ts'
+import { freeBytesAt, type Locate, listAt, readAt, readLinkAt, statAt } from './read-file.ts'
 import { directoryOf, inParent, openBelow, type SafeDirectory } from './safe-directory.ts'
 import { flush, own, writeNewFile } from './write-file.ts'
 
@@ -45,6 +45,7 @@ export function createFiles({ root }: FilesOptions = {}): Files {
     read: async path => readAt(path, locate),
     readLink: async path => readLinkAt(path, locate),
     list: async path => listAt(path, locate),
+    freeBytes: async path => freeBytesAt(path, locate),
 
     create: (path, { overwrite, ...file }) =>
       within('write file', path, async (parent, name) => {
@@ -190,8 +191,9 @@ function removeFile(parent: SafeDirectory, name: string, path: string): void {
   }
 }
 
-// Our own trees are three levels deep; a deeper one is not ours.
-const DEPTH_MAX = 16
+// Our own trees are three levels deep, and copies of a service's directories as deep as these lie, and
+// eight more; a deeper one is not ours.
+const DEPTH_MAX = 32
 
 /** Every level is opened without following symlinks, so nothing outside of the tree is reached. */
 function removeTree(parent: SafeDirectory, name: string, path: string, depth: number): boolean {

@@ -12,6 +12,7 @@ import { createImageCommands } from './image-commands.ts'
 import { createNetwork } from './network.ts'
 import { createOfflineServices } from './offline-services.ts'
 import { createServices } from './systemd.ts'
+import { createTrees } from './trees.ts'
 
 export interface HostOptions {
   /** The node's files are below it; without `systemctl` an image, in which nothing runs. */
@@ -43,6 +44,7 @@ export function createHost({
   }
   return {
     files: createFiles({ root }),
+    trees: createTrees({ root }),
     services: createServices({
       ...manager,
       root,
@@ -67,6 +69,7 @@ function imageHost(root: string, clock: Clock): Host {
   const accounts = createAccounts({ root, isOffline: true })
   return {
     files,
+    trees: createTrees({ root }),
     services: createOfflineServices({ files }),
     commands: createImageCommands({ root, files, accounts }),
     network: createNetwork(),

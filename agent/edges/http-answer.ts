@@ -1,8 +1,9 @@
-// As much of HTTP/1.1 as a probe needs: one GET, one answer, then the connection ends. A client of
+// As much of HTTP/1.1 as a probe needs: one question, one answer, then the connection ends. A client of
 // node:http would cost more than the TLS handshake that is being looked at.
 
 import type { Duplex } from 'node:stream'
 import { assert } from '../../shared/assert.ts'
+import type { Secret } from '../../shared/secret.ts'
 import type { HttpAnswer } from '../host.ts'
 
 /** What is kept of a body; health answers are a few lines. */
@@ -16,8 +17,20 @@ export type HttpOutcome =
   /** The other side closed without a word. */
   | { readonly kind: 'nothing' }
 
+export interface HttpQuestion {
+  readonly path: string
+  /** Sent by PUT; undefined: a GET. */
+  readonly json?: string | undefined
+  /** Value of the Host header. */
+  readonly host: string
+  readonly authorization?: Secret | undefined
+}
+
 /** Asks and reads until the answer is complete or the limit reached. Rejects with the socket's error. */
-export function getOnce(socket: Duplex, path: string, host: string): Promise<HttpOutcome> {
+export function askOnce(
+  socket: Duplex,
+  { path, json, host, authorization }: HttpQuestion,
+): Promise<HttpOutcome> {
   assert(/^\/[\x21-\x7e]*$/.test(path), 'the path of a probe holds no blanks or control characters')
   assert(/^[\x21-\x7e]+$/.test(host), 'the host of a probe holds no blanks or control characters')
   return new Promise((resolve, reject) => {
@@ -37,8 +50,15 @@ export function getOnce(socket: Duplex, path: string, host: string): Promise<Htt
     socket.once('end', () => settle(true))
     socket.once('close', () => settle(true))
     socket.once('error', reject)
+    const credentials =
+      authorization === undefined ? '' : `Authorization: ${authorization.reveal()}\r\n`
+    assert(/^(?:[\x20-\x7e]+\r\n)?$/.test(credentials), 'a header of a probe is one line')
+    const content =
+      json === undefined
+        ? ''
+        : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(json)}\r\n`
     socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: tlsfleet-agent\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
+      `${json === undefined ? 'GET' : 'PUT'} ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: tlsfleet-agent\r\nAccept: */*\r\n${credentials}${content}Connection: close\r\n\r\n${json ?? ''}`,
     )
   })
 }

@@ -18,7 +18,7 @@ const CHROOT = '/usr/sbin/chroot'
 
 export function createImageCommands({ root, files, accounts }: ImageCommandsOptions): Commands {
   return {
-    async run(argv, { timeoutMs, asServiceOf }) {
+    async run(argv, { timeoutMs, asServiceOf, stdin, environment: more }) {
       const [file = ''] = argv
       if (process.geteuid?.() !== 0)
         throw notStarted(file, root, 'only root can run programs of another root')
@@ -29,8 +29,8 @@ export function createImageCommands({ root, files, accounts }: ImageCommandsOpti
       if (!existsSync(CHROOT)) throw notStarted(file, root, `there is no ${CHROOT} here`)
       const ids = asServiceOf === undefined ? undefined : await serviceIds(asServiceOf, accounts)
       const chroot = [CHROOT, ...identity(ids), resolve(root), ...argv]
-      const environment = { ...innocent(asServiceOf), ...PLAIN_ENVIRONMENT }
-      return chrootResult(file, root, await runProgram(chroot, { timeoutMs, environment }))
+      const environment = { ...innocent(asServiceOf), ...more, ...PLAIN_ENVIRONMENT }
+      return chrootResult(file, root, await runProgram(chroot, { timeoutMs, environment, stdin }))
     },
   }
 }

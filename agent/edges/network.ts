@@ -1,30 +1,39 @@
 // What a listener really serves: a new connection, one handshake, if asked one GET.
 
-import { connect as connectTcp, isIP } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Reason } from '../../shared/contract/schema.ts'
 import { systemErrorCode } from '../../shared/errors.ts'
 import type { Handshake, HandshakeTarget, Network } from '../host.ts'
-import { getOnce, type HttpOutcome } from './http-answer.ts'
+import { askOnce, type HttpOutcome } from './http-answer.ts'
 import { createProbeContexts, type ProbeContexts } from './probe-context.ts'
 import { servedCertificate } from './served-certificate.ts'
 
-export function createNetwork(): Network {
+export interface NetworkOptions {
+  /** How long who asks no question waits for the rejection of a client certificate. */
+  readonly rejectionMs?: number
+}
+
+export function createNetwork({ rejectionMs = REJECTION_MS }: NetworkOptions = {}): Network {
   const contexts = createProbeContexts()
   return {
     async handshake(target) {
       const endMs = performance.now() + target.timeoutMs
-      const seen = await shakeHands(target, contexts, endMs)
+      if (target.isPlainExpected === true) {
+        const plain = await speakPlainly(target, endMs)
+        if (plain.kind === 'answer' && !wantsTls(plain.answer)) return plaintext(plain)
+      }
+      const seen = await shakeHands(target, { contexts, rejectionMs }, endMs)
       if (seen.kind !== 'failed') return seen
-      const { plaintext, reason } = explain(seen.error)
+      const { plaintext: likelihood, reason } = explain(seen.error)
       const unreachable = { kind: 'unreachable', reason } as const
-      if (plaintext === 'no') return unreachable
+      if (likelihood === 'no') return unreachable
       const outcome = await speakPlainly(target, endMs)
       if (outcome.kind === 'answer' && wantsTls(outcome.answer)) return unreachable
-      if (outcome.kind === 'answer') return { kind: 'plaintext', http: outcome.answer }
+      if (outcome.kind === 'answer') return plaintext(outcome)
       // What it said to our hello was no TLS, so it is no TLS listener, whatever else it is.
-      if (plaintext === 'likely') return { kind: 'plaintext', http: undefined }
+      if (likelihood === 'likely') return { kind: 'plaintext', http: undefined }
       return unreachable
     },
   }
@@ -37,7 +46,7 @@ interface Failure {
 
 async function shakeHands(
   target: HandshakeTarget,
-  contexts: ProbeContexts,
+  { contexts, rejectionMs }: { readonly contexts: ProbeContexts; readonly rejectionMs: number },
   endMs: number,
 ): Promise<Handshake | Failure> {
   const { host, port, serverName, httpGet, clientCertificate } = target
@@ -63,13 +72,20 @@ async function shakeHands(
     if (served === undefined)
       return { kind: 'failed', error: new Error('no certificate was shown') }
     if (httpGet === undefined) {
-      if (clientCertificate !== undefined) await accepted(socket)
+      if (clientCertificate !== undefined) await accepted(socket, rejectionMs)
       return { kind: 'tls', ...served, protocol, http: undefined }
     }
-    const outcome = await getOnce(socket, httpGet, hostHeader(target))
+    const authorized = served.untrusted === undefined ? target.authorized : undefined
+    const outcome = await askOnce(socket, {
+      path: authorized?.httpGet ?? httpGet,
+      json: authorized?.json,
+      host: hostHeader(target),
+      authorization: authorized?.authorization,
+    })
     if (outcome.kind === 'nothing') return { kind: 'failed', error: new ClosedError() }
     const http = outcome.kind === 'answer' ? outcome.answer : undefined
-    return { kind: 'tls', ...served, protocol, http }
+    const seen = { kind: 'tls', ...served, protocol, http } as const
+    return authorized === undefined ? seen : { ...seen, isAuthorized: true }
   } catch (error) {
     return { kind: 'failed', error }
   } finally {
@@ -97,9 +113,9 @@ function secured(socket: TLSSocket): Promise<void> {
  * arrives with the first read, from some servers as nothing but the end of the connection. So who
  * asks no question has to wait a moment.
  */
-function accepted(socket: TLSSocket): Promise<void> {
+function accepted(socket: TLSSocket, rejectionMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, REJECTION_MS)
+    const timer = setTimeout(resolve, rejectionMs)
     socket.once('error', reject)
     socket.once('end', () => reject(new ClosedError()))
     socket.once('close', () => {
@@ -113,11 +129,21 @@ function accepted(socket: TLSSocket): Promise<void> {
 // Ten times the way to a neighbour and back.
 const REJECTION_MS = 300
 
-async function speakPlainly(target: HandshakeTarget, endMs: number): Promise<HttpOutcome> {
+type PlainOutcome = HttpOutcome & { readonly isAuthorized?: boolean }
+
+async function speakPlainly(target: HandshakeTarget, endMs: number): Promise<PlainOutcome> {
   const socket = connectTcp({ host: target.host, port: target.port })
   const timer = endAt(socket, endMs)
+  const host = hostHeader(target)
   try {
-    return await getOnce(socket, target.httpGet ?? '/', hostHeader(target))
+    const { authorized } = target
+    if (authorized?.isPlainAllowed !== true)
+      return await askOnce(socket, { path: target.httpGet ?? '/', host })
+    await connected(socket)
+    if (!isWithinMachine(socket))
+      return await askOnce(socket, { path: target.httpGet ?? '/', host })
+    const { httpGet: path, json, authorization } = authorized
+    return { ...(await askOnce(socket, { path, json, host, authorization })), isAuthorized: true }
   } catch {
     // The error of the handshake is the one to tell.
     return { kind: 'nothing' }
@@ -126,6 +152,29 @@ async function speakPlainly(target: HandshakeTarget, endMs: number): Promise<Htt
     socket.on('error', () => {})
     socket.destroy()
   }
+}
+
+function plaintext({
+  answer,
+  isAuthorized,
+}: Extract<PlainOutcome, { kind: 'answer' }>): Extract<Handshake, { kind: 'plaintext' }> {
+  const seen = { kind: 'plaintext', http: answer } as const
+  return isAuthorized === true ? { ...seen, isAuthorized } : seen
+}
+
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('error', reject)
+    socket.on('error', () => {})
+    socket.once('close', () => reject(new ClosedError()))
+  })
+}
+
+// Both ends have one address, or it is one of the loopback: what is sent does not leave the machine.
+function isWithinMachine({ localAddress, remoteAddress }: Socket): boolean {
+  if (remoteAddress === undefined) return false
+  return remoteAddress === localAddress || remoteAddress.startsWith('127.')
 }
 
 // Go: "Client sent an HTTP request to an HTTPS server", nginx: "sent to HTTPS port".

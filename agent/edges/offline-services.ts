@@ -48,6 +48,9 @@ export function createOfflineServices({ files }: OfflineServicesOptions): Servic
     async resetFailed(unit) {
       throw offline(`reset-failed ${unit}`)
     },
+    async daemonReload() {
+      throw offline('daemon-reload')
+    },
   }
 }
 

@@ -1,7 +1,8 @@
 // What is on the disk, as it is, without ever waiting for it: regular files of a bearable size.
 
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
-import { readdirSync, readlinkSync, readSync, statSync } from 'node:fs'
+import { readdirSync, readlinkSync, readSync, statfsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
 import { FILE_BYTES_MAX, type FileKind, type FileStat } from '../host.ts'
 import { isMissing, readError } from './file-errors.ts'
@@ -112,5 +113,27 @@ export function listAt(path: string, locate: Locate): readonly string[] {
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return []
     throw readError('list', path, error)
+  }
+}
+
+/** Of the file system of a directory, or of the next one above it that is there; for others than root. */
+export function freeBytesAt(path: string, locate: Locate): number | undefined {
+  for (let directory = path; ; directory = dirname(directory)) {
+    const freeBytes = freeBytesOf(directory, locate)
+    if (freeBytes !== 'missing') return freeBytes
+    if (directory === dirname(directory)) return undefined
+  }
+}
+
+function freeBytesOf(directory: string, locate: Locate): number | 'missing' | undefined {
+  try {
+    const real = locate(directory, true)
+    if (real === undefined) return 'missing'
+    const { bavail, bsize, blocks } = statfsSync(real)
+    // A file system without a size of its own says that it has no blocks.
+    return blocks === 0 ? undefined : bavail * bsize
+  } catch (error) {
+    // Not to know it is no reason to change nothing.
+    return isMissing(error) ? 'missing' : undefined
   }
 }

@@ -3,16 +3,18 @@
 
 import { X509Certificate } from 'node:crypto'
 import { Agent, request as httpsRequest } from 'node:https'
-import { isIP } from 'node:net'
 import {
   parseDesiredAnswer,
   parseLeaseAnswer,
+  parseProvidedAnswer,
+  parseRenewAnswer,
   parseSignAnswer,
+  parseWhoIsIt,
 } from '../../shared/contract/agent-api.ts'
 import { AGENT_ROUTES } from '../../shared/contract/protocol.ts'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
-import { identityOf } from '../../shared/pki/identity.ts'
+import { Secret } from '../../shared/secret.ts'
 import { type Identity, type Remote } from '../remote.ts'
 import {
   type Answer,
@@ -22,11 +24,15 @@ import {
   parsed,
   type Question,
 } from './controller-request.ts'
+import { isUntrustedCode, notTrusted, refuseOther } from './controller-trust.ts'
+import { renewExpired } from './renew-expired.ts'
 
 export interface RemoteOptions {
   readonly identity: Identity
   readonly clock?: Clock
   readonly requestTimeoutMs?: number
+  /** Every answer, refusals too. */
+  readonly onAnswer?: (answer: Answer) => void
 }
 
 const REQUEST_TIMEOUT_MS = 30_000
@@ -36,6 +42,7 @@ const POLL_SLACK_MS = 15_000
 export function createRemote(options: RemoteOptions): Remote {
   const { identity, clock = systemClock, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options
   const agent = createAgent(identity)
+  let isClosed = false
 
   /** Sends, reads, and says what a failure means. */
   async function ask(question: Question, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
@@ -47,6 +54,7 @@ export function createRemote(options: RemoteOptions): Remote {
       if (error instanceof OperationalError) throw error
       throw failure(error, identity, clock.now())
     }
+    options.onAnswer?.(answer)
     return contentOf(answer, question.path)
   }
 
@@ -62,7 +70,8 @@ export function createRemote(options: RemoteOptions): Remote {
     } catch (error) {
       // The server closed a kept connection just as we used it. Every route is idempotent.
       const wasStale = request.reusedSocket && systemErrorCode(error) === 'ECONNRESET'
-      if (!wasStale || signal.aborted) throw error
+      // Closed by us, its identity is not to be used any more.
+      if (!wasStale || signal.aborted || isClosed) throw error
       return exchange(send(), question.body)
     }
   }
@@ -71,9 +80,10 @@ export function createRemote(options: RemoteOptions): Remote {
     ask({ method: 'POST', path, body: JSON.stringify(content) }, requestTimeoutMs, signal)
 
   return {
-    async desired({ generation, waitMs }, signal) {
+    async desired({ epoch = 0, generation, waitMs }, signal) {
       const query = new URLSearchParams({ wait: String(waitMs) })
       if (generation !== undefined) query.set('generation', String(generation))
+      if (epoch > 0) query.set('epoch', String(epoch))
       const path = `${AGENT_ROUTES.desired}?${query.toString()}`
       const question = { method: 'GET', path, body: undefined } as const
       return parsed(parseDesiredAnswer, await ask(question, waitMs + POLL_SLACK_MS, signal))
@@ -84,18 +94,47 @@ export function createRemote(options: RemoteOptions): Remote {
     async preview(answer, signal) {
       await post(AGENT_ROUTES.preview, answer, signal)
     },
+    async probe(answer, signal) {
+      await post(AGENT_ROUTES.probe, answer, signal)
+    },
+    async debts(news, signal) {
+      await post(AGENT_ROUTES.debts, news, signal)
+    },
     async sign(request, signal) {
-      return parsed(parseSignAnswer, await post(AGENT_ROUTES.sign, request, signal))
-        .certificateChain
+      const answer = parsed(parseSignAnswer, await post(AGENT_ROUTES.sign, request, signal))
+      if (answer.certificateChain !== undefined) return answer.certificateChain
+      const { code = 'certificate-pending', message = 'it is not signed yet' } =
+        answer.pending ?? {}
+      throw new OperationalError(
+        'certificate-pending',
+        `the certificate for ${request.service} is not there yet: ${message}`,
+        { retryable: true, details: { code } },
+      )
+    },
+    async provided(request, signal) {
+      const answer = await post(AGENT_ROUTES.provided, request, signal)
+      const { certificateChain, privateKey } = parsed(parseProvidedAnswer, answer)
+      return { certificateChain, privateKey: new Secret(privateKey) }
     },
     async lease(request, signal) {
       return parsed(parseLeaseAnswer, await post(AGENT_ROUTES.lease, request, signal))
     },
     async renew(publicKey, proof, signal) {
       const answer = await post(AGENT_ROUTES.renew, { publicKey, proof }, signal)
-      return parsed(parseSignAnswer, answer).certificateChain
+      return parsed(parseRenewAnswer, answer)
     },
-    close: () => agent.destroy(),
+    renewExpired: (publicKeyPem, proof, signal) =>
+      renewExpired({ identity, publicKeyPem, proof, timeoutMs: requestTimeoutMs, signal }),
+    async whoami(signal) {
+      const question = { method: 'GET', path: AGENT_ROUTES.whoami, body: undefined } as const
+      const { node } = parsed(parseWhoIsIt, await ask(question, requestTimeoutMs, signal))
+      if (node !== identity.node)
+        throw new OperationalError('malformed-answer', 'controller takes this node for another one')
+    },
+    close() {
+      isClosed = true
+      agent.destroy()
+    },
   }
 }
 
@@ -116,31 +155,6 @@ function createAgent(identity: Identity): Agent {
   })
 }
 
-/** Runs after the chain was verified. Undefined: it is a controller of our fleet, at this address. */
-function refuseOther(
-  host: string,
-  certificate: X509Certificate,
-  { fleet }: Identity,
-): Error | undefined {
-  const matches =
-    isIP(host) === 0
-      ? certificate.checkHost(host, { subject: 'never', partialWildcards: false })
-      : certificate.checkIP(host)
-  if (matches === undefined) return notTrusted(`its certificate is not for ${host}`)
-  const owner = identityOf(certificate)
-  if (owner?.kind !== 'controller' || owner.fleet !== fleet)
-    return notTrusted(`its certificate is not that of a controller of the fleet ${fleet}`)
-  return undefined
-}
-
-function notTrusted(why: string, cause?: unknown): OperationalError {
-  return new OperationalError('controller-unreachable', `controller is not trusted: ${why}`, {
-    retryable: true,
-    details: { reason: 'controller-not-trusted' },
-    cause,
-  })
-}
-
 /**
  * Whether this node's own certificate is the reason is judged here and not by what the socket says:
  * with TLS 1.3 a refused client certificate looks like a connection that breaks.
@@ -150,14 +164,13 @@ function failure(error: unknown, identity: Identity, nowMs: number): Operational
   const broken = code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('ERR_SSL_')
   if (broken) {
     const own = ownFault(identity, nowMs)
-    if (own !== undefined) return identityRefused(own, error)
-    if (REFUSED_CERTIFICATE.test(code)) return identityRefused(code, error)
+    if (own !== undefined) return identityRefused(own, 'own-clock', error)
+    if (REFUSED_CERTIFICATE.test(code)) return identityRefused(code, 'handshake', error)
   }
-  if (/^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_(CA|PURPOSE)|PATH_LENGTH)/.test(code))
-    return notTrusted(code, error)
+  if (isUntrustedCode(code)) return notTrusted(code, error)
   return new OperationalError('controller-unreachable', `could not reach ${identity.agentUrl}`, {
     retryable: true,
-    details: code === '' ? {} : { errno: code },
+    details: { ...(code === '' ? {} : { errno: code }), ...(broken ? { reason: 'broken' } : {}) },
     cause: error,
   })
 }
@@ -173,10 +186,14 @@ function ownFault(identity: Identity, nowMs: number): string | undefined {
   return undefined
 }
 
-function identityRefused(why: string, cause: unknown): OperationalError {
+function identityRefused(
+  why: string,
+  reason: 'own-clock' | 'handshake',
+  cause: unknown,
+): OperationalError {
   return new OperationalError(
     'identity-refused',
     `controller refused the certificate of this node: ${why}`,
-    { hint: 'enrol the node again with a new token', cause },
+    { hint: 'enrol the node again with a new token', details: { reason }, cause },
   )
 }

@@ -4,6 +4,7 @@
 import { OperationalError } from '../../shared/errors.ts'
 import type { CommandResult, UnitState } from '../host.ts'
 import type { Properties } from './systemctl.ts'
+import { transientUnitArgv } from './transient-unit.ts'
 
 /** What decides who the process is and which files it sees. Not copied: limits, network, system calls. */
 export const CONTEXT_PROPERTIES = [
@@ -55,27 +56,20 @@ export interface TransientOptions {
 
 export function transientArgv(options: TransientOptions): readonly string[] {
   const { systemdRun, argv, unit, properties, timeoutMs } = options
-  // A second more than our own timeout: only where systemd-run is killed does it matter.
-  const limits = [`RuntimeMaxSec=${Math.ceil(timeoutMs / 1000) + 1}`, 'TimeoutStopSec=1']
   const files = unit.environmentFiles.map(
     ({ path, optional }) => `EnvironmentFile=${optional ? '-' : ''}${path}`,
   )
   const settings = [...CONTEXT_PROPERTIES.flatMap(name => settingOf(name, properties)), ...files]
   // LC_ALL last: messages are parsed by no one, but read in reports.
   const environment = Object.entries({ ...unit.environment, LC_ALL: 'C' })
-  return [
+  return transientUnitArgv({
     systemdRun,
-    '--quiet',
-    '--pipe',
-    '--wait',
-    '--collect',
-    '--service-type=exec',
-    ...[...settings, ...limits].map(setting => `--property=${setting}`),
-    ...environment.map(([name, value]) => `--setenv=${name}=${value}`),
-    '--',
-    // The service manager would expand variables in it, as in ExecStart=.
-    ...argv.map(word => word.replaceAll('$', '$$$$')),
-  ]
+    argv,
+    settings,
+    environment,
+    timeoutMs,
+    stopSeconds: 1,
+  })
 }
 
 function settingOf(name: string, properties: Properties): readonly string[] {

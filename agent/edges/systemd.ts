@@ -58,6 +58,14 @@ export function createServices(options: ServicesOptions): Services {
       if (result.code !== 0 && !/not loaded/.test(result.stderr))
         throw activationFailed(unit, 'reset-failed', result)
     },
+    async daemonReload() {
+      const result = await systemctl(['daemon-reload'])
+      if (result.code === 0) return
+      const details = { code: result.code, stderr: firstLine(result.stderr) }
+      throw new OperationalError('daemon-reload-failed', 'systemctl refused to daemon-reload', {
+        details,
+      })
+    },
   }
 }
 
@@ -91,6 +99,7 @@ function activationArgv(unit: string, verb: ActivationVerb): readonly string[] {
     case 'restart':
     case 'reload':
     case 'start':
+    case 'stop':
       return [verb, '--no-block', unit]
     case 'hangup':
       return ['kill', '--kill-who=main', '--signal=HUP', unit]

@@ -57,7 +57,7 @@ export function createWatcher(
     const managed = new Set(files)
     mine.on('all', (event, path) => {
       // A directory that comes or goes takes the watches of everything in it along.
-      if (event === 'addDir' || event === 'unlinkDir') rearm(path)
+      if (event === 'addDir' || event === 'unlinkDir') rearm()
       else if (managed.has(path)) tell(path)
     })
     mine.on('error', onProblem)
@@ -73,17 +73,17 @@ export function createWatcher(
     changed.set(path, setTimeout(told, TELL_MS))
   }
 
-  function rearm(path: string): void {
+  function rearm(): void {
     clearTimeout(timer)
-    timer = setTimeout(
-      () =>
-        enqueue(async () => {
-          await arm()
-          // Whatever happened between is in place by now.
-          if (!closed) onChange(path)
-        }),
-      REARM_MS,
-    )
+    timer = setTimeout(() => enqueue(armAndLook), REARM_MS)
+  }
+
+  // What happened while nobody watched, since whoever set these files looked at them, is found by
+  // looking once more.
+  async function armAndLook(): Promise<void> {
+    await arm()
+    const [path] = files
+    if (!closed && path !== undefined) onChange(path)
   }
 
   return {
@@ -91,7 +91,7 @@ export function createWatcher(
       const same = next.length === files.length && next.every((file, i) => file === files[i])
       if (same || closed) return
       files = [...next]
-      enqueue(arm)
+      enqueue(armAndLook)
     },
     settled: () => work,
     async close() {

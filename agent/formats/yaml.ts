@@ -4,8 +4,15 @@
 import { type Document, parseDocument, type ParsedNode } from 'yaml'
 import { applyEdits, type Parsed } from './apply.ts'
 import type { ConfigEdit, ConfigValue, EditResult, ReadResult } from './edit.ts'
-import { describePath, isTable, type Refused, refused } from './edit.ts'
-import { positionAt, refuseUndecodable, type Splices, splitBom } from './text.ts'
+import { describePath, isList, isTable, type Refused, refused } from './edit.ts'
+import {
+  positionAt,
+  refuseUndecodable,
+  type Splice,
+  type Splices,
+  splices,
+  splitBom,
+} from './text.ts'
 import { findYaml, type Found } from './yaml-find.ts'
 import { insertYaml } from './yaml-insert.ts'
 import { endsInBlockScalar, indentStep } from './yaml-layout.ts'
@@ -21,10 +28,24 @@ export function readYaml(text: string): ReadResult {
   return isTable(value) ? { kind: 'read', value } : refused('unsupported-shape', 'not a table')
 }
 
+/** The same for files whose top is a list, such as the modules of Beats. */
+export function readYamlList(
+  text: string,
+): { readonly kind: 'read'; readonly value: readonly ConfigValue[] } | Refused {
+  const { body } = splitBom(text)
+  const parsed = refuseUndecodable(body) ?? parseValue(body, { merge: true })
+  if (parsed.kind === 'refused') return parsed
+  const value = asConfig(parsed.value)
+  if (isList(value)) return { kind: 'read', value }
+  const isEmpty = isTable(value) && Object.keys(value).length === 0
+  return isEmpty ? { kind: 'read', value: [] } : refused('unsupported-shape', 'not a list')
+}
+
 /**
  * The edits in their order; all of them or none. With `flatKeys`, as in the products of Elastic,
  * `a.b.c: x` and its nested and mixed spellings are one key: it is edited in the spelling that is
- * there, two of them are a `duplicate-key`, and a new one is written dotted.
+ * there, and a new one is written dotted. Of several spellings the last one counts there; it is the
+ * one that stays.
  *
  * Removing the last key of a table removes the table's own key too, because a key without a value
  * is null; a table between braces is left as `{}`, and so is one that is an item of a list.
@@ -61,6 +82,8 @@ function editDocument(
 ): Splices {
   const { matches, parents, obstacles } = findYaml(document.contents, path, isFlat)
   const [match, second] = matches
+  if (second !== undefined && isFlat && obstacles.length === 0)
+    return editLast(text, document, matches, value)
   if (second !== undefined) {
     const message = `${describePath(path)} is written ${matches.length} times`
     return refused('duplicate-key', message, positionOf(text, second))
@@ -78,6 +101,26 @@ function editDocument(
     return refused('unsupported-shape', `cannot edit ${describePath(path)}: no table to add it to`)
   }
   return insertYaml(layout, parent, value, isFlat)
+}
+
+function editLast(
+  text: string,
+  document: Document.Parsed<ParsedNode>,
+  matches: readonly Found[],
+  value: ConfigValue | undefined,
+): Splices {
+  const all: Splice[] = []
+  for (const [index, match] of matches.entries()) {
+    const isLast = index === matches.length - 1
+    const layout = { text, step: indentStep(text, document.contents) }
+    const result =
+      isLast && value !== undefined
+        ? replaceYaml(layout, match, value)
+        : removeYaml(text, match.steps)
+    if (result.kind === 'refused') return result
+    all.push(...result.splices)
+  }
+  return splices(...all)
 }
 
 function positionOf(text: string, { steps }: Found): { line?: number; column?: number } {
@@ -110,8 +153,8 @@ function rootOf(document: Document.Parsed<ParsedNode>): Parsed {
   const value: unknown = document.toJS()
   // A file of comments only, or of nothing, is a table without keys.
   const root = value === null || value === undefined ? {} : value
-  if (typeof root === 'object' && !Array.isArray(root)) return { kind: 'parsed', value: root }
-  return refused('unsupported-shape', 'the top of the file is not a table')
+  if (typeof root === 'object') return { kind: 'parsed', value: root }
+  return refused('unsupported-shape', 'the top of the file is neither a table nor a list')
 }
 
 function asConfig(value: unknown): ConfigValue {

@@ -1,11 +1,12 @@
 // Files that a service needs beside its certificate: foreign configuration of which tlsfleet owns a
-// few keys, and the trust bundle, which it owns whole. Rendering is pure: text in, text out.
+// few keys, and files such as trust bundles, which it owns whole. Rendering is pure: text in, text out.
 
 import { unreachable } from '../../shared/assert.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
 import type { EditResult, ConfigEdit, ConfigValue } from '../formats/edit.ts'
 import { setFlag, setVariable } from '../formats/env-file.ts'
 import { editToml } from '../formats/toml.ts'
+import { editTomlWithVariables } from '../formats/toml-variables.ts'
 import { editYaml } from '../formats/yaml.ts'
 import { type EnvironmentEdit, type FileIntent, RELEASE_TOKEN } from '../services/service.ts'
 
@@ -51,14 +52,20 @@ function editText(intent: FileIntent, text: string, release: string): EditResult
           return editToml(text, edits)
         case 'toml-case-insensitive':
           return editToml(text, edits, { keys: 'case-insensitive' })
+        case 'toml-variables':
+          return editTomlWithVariables(text, edits)
         case 'yaml':
           return editYaml(text, edits)
+        case 'yaml-flat':
+          return editYaml(text, edits, { flatKeys: true })
         default:
           return unreachable(intent.format)
       }
     }
     case 'environment':
       return editEnvironment(text, intent.edits)
+    case 'content':
+      return { kind: 'edited', text: (intent.text ?? '').replaceAll(RELEASE_TOKEN, release) }
     default:
       return unreachable(intent)
   }

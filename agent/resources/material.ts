@@ -1,17 +1,20 @@
 // Key and chain of a service as one unit: `directory/releases/<id>/{key.pem,chain.pem}` and
 // `directory/current`, a symlink to the release that is in use. A release is written once and never
-// changed; switching is one rename.
+// changed; switching is one rename. What else products take (store.ts) is made from the two.
 
 import { X509Certificate } from 'node:crypto'
 import type { Reason } from '../../shared/contract/schema.ts'
 import type { CertificateSpec } from '../../shared/contract/service.ts'
 import { type CertificateFacts, certificateFacts } from '../../shared/pki/facts.ts'
-import { missingNames, sameNames } from '../../shared/pki/names.ts'
+import { OID } from '../../shared/pki/oids.ts'
 import { checkPair } from '../../shared/pki/pair.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
-import { isDue } from '../../shared/pki/renewal.ts'
+import type { Secret } from '../../shared/secret.ts'
+import { REQUEST_FILE, type RequestNote, readNote, requestNote } from '../certificate-request.ts'
 import type { FileStat, Files } from '../host.ts'
-import { trustProblem } from './trust-verdict.ts'
+import { finalFlaw, flawOf, isMadeElsewhere } from './release-flaws.ts'
+import { BUNDLE_FILE, STORE_FILE, bundleProblem, storeProblem } from './store.ts'
+import { decideSuccession, type Succession } from './succession.ts'
 
 export const KEY_FILE = 'key.pem'
 export const CHAIN_FILE = 'chain.pem'
@@ -23,9 +26,34 @@ export interface Release {
   readonly chainPem: string
   /** EKU clientAuth beside serverAuth. */
   readonly clientUse: boolean
+  /** It may be shown as a client's, be it because no purpose is named at all. */
+  readonly allowsClientUse: boolean
+  /** Of those who signed it elsewhere, what they were asked. */
+  readonly request: RequestNote | undefined
   /** Key does not fit, chain out of order, and the like. Independent of time, names and trust. */
   readonly problems: readonly Reason[]
-  readonly stats: { readonly directory: FileStat; readonly key: FileStat; readonly chain: FileStat }
+  readonly stats: ReleaseStats
+}
+
+export interface ReleaseStats {
+  readonly directory: FileStat
+  readonly key: FileStat
+  readonly chain: FileStat
+  readonly bundle: FileStat | undefined
+  readonly store: FileStat | undefined
+}
+
+/** What a release must hold beside key and chain. */
+export interface ReleaseExtras {
+  readonly isBundleWanted: boolean
+  readonly store:
+    | {
+        readonly password: Secret | undefined
+        readonly trust: readonly string[]
+        /** See StoreIntent.carry. */
+        readonly carried: string | undefined
+      }
+    | undefined
 }
 
 export interface MaterialObservation {
@@ -39,6 +67,8 @@ export interface MaterialObservation {
   /** Usable or not, by id. Directories without both files (left by a crash) are listed in `incomplete`. */
   readonly releases: readonly Release[]
   readonly incomplete: readonly string[]
+  /** Of the incomplete ones those whose certificate was asked for elsewhere. */
+  readonly requests: readonly RequestNote[]
 }
 
 /** The pair that issuer `files` takes over, as its tool placed it. */
@@ -53,15 +83,22 @@ export function releaseDirectory(directory: string, id: string): string {
 export async function observeMaterial(
   files: Files,
   directory: string,
+  extras: ReleaseExtras,
 ): Promise<MaterialObservation> {
   const releasesPath = `${directory}/releases`
   const link = await files.readLink(`${directory}/current`)
   const releases: Release[] = []
   const incomplete: string[] = []
+  const requests: RequestNote[] = []
   for (const id of await files.list(releasesPath)) {
-    const release = await observeRelease(files, releaseDirectory(directory, id), id)
-    if (release === undefined) incomplete.push(id)
-    else releases.push(release)
+    const release = await observeRelease(files, releaseDirectory(directory, id), id, extras)
+    if (release !== undefined) {
+      releases.push(release)
+      continue
+    }
+    incomplete.push(id)
+    const note = readNote(await files.read(`${releaseDirectory(directory, id)}/${REQUEST_FILE}`))
+    if (note !== undefined) requests.push(note)
   }
   const linked = link === undefined ? undefined : /^releases\/([0-9a-f]+)$/.exec(link)?.[1]
   return {
@@ -71,6 +108,7 @@ export async function observeMaterial(
     link,
     releases,
     incomplete,
+    requests,
   }
 }
 
@@ -80,6 +118,8 @@ export function materialPaths(directory: string, material: MaterialObservation):
   for (const release of material.releases) {
     const path = releaseDirectory(directory, release.id)
     paths.push(path, `${path}/${KEY_FILE}`, `${path}/${CHAIN_FILE}`)
+    if (release.stats.bundle !== undefined) paths.push(`${path}/${BUNDLE_FILE}`)
+    if (release.stats.store !== undefined) paths.push(`${path}/${STORE_FILE}`)
   }
   return paths
 }
@@ -88,29 +128,62 @@ async function observeRelease(
   files: Files,
   path: string,
   id: string,
+  extras: ReleaseExtras,
 ): Promise<Release | undefined> {
-  const [directory, key, chain] = [
+  const [directory, key, chain, bundle, store] = [
     await files.stat(path),
     await files.stat(`${path}/${KEY_FILE}`),
     await files.stat(`${path}/${CHAIN_FILE}`),
+    await files.stat(`${path}/${BUNDLE_FILE}`),
+    await files.stat(`${path}/${STORE_FILE}`),
   ]
   if (directory === undefined || key?.kind !== 'file' || chain?.kind !== 'file') return undefined
   try {
     const keyBytes = await files.read(`${path}/${KEY_FILE}`)
     const chainBytes = await files.read(`${path}/${CHAIN_FILE}`)
     if (keyBytes === undefined || chainBytes === undefined) return undefined
-    return { id, ...describePair(chainBytes, keyBytes), stats: { directory, key, chain } }
+    const pair = describePair(chainBytes, keyBytes)
+    const more = await extraProblems(files, path, { key: keyBytes, chain: chainBytes }, extras)
+    return {
+      id,
+      ...pair,
+      request: readNote(await files.read(`${path}/${REQUEST_FILE}`)),
+      problems: [...pair.problems, ...more],
+      stats: { directory, key, chain, bundle, store },
+    }
   } catch {
     // Neither readable nor parsable: as good as not there. It is replaced, never repaired.
     return undefined
   }
 }
 
+async function extraProblems(
+  files: Files,
+  path: string,
+  pair: { readonly key: Uint8Array; readonly chain: Uint8Array },
+  { isBundleWanted, store }: ReleaseExtras,
+): Promise<readonly Reason[]> {
+  const problems: (Reason | undefined)[] = []
+  if (isBundleWanted)
+    problems.push(bundleProblem(await files.read(`${path}/${BUNDLE_FILE}`), pair.key, pair.chain))
+  if (store !== undefined) {
+    const bytes = await files.read(`${path}/${STORE_FILE}`)
+    problems.push(await storeProblem({ store: bytes, ...pair, ...store }))
+  }
+  return problems.filter(problem => problem !== undefined)
+}
+
 /** Facts of a pair and what is wrong with it, whatever the time, the names and the trust. Throws when the chain cannot be parsed. */
 export function describePair(
   chain: Uint8Array,
   key: Uint8Array,
-): { facts: CertificateFacts; chainPem: string; clientUse: boolean; problems: readonly Reason[] } {
+): {
+  facts: CertificateFacts
+  chainPem: string
+  clientUse: boolean
+  allowsClientUse: boolean
+  problems: readonly Reason[]
+} {
   const chainPem = Buffer.from(chain).toString('utf8')
   const leaf = splitPemCertificates(chainPem)[0]
   const facts = certificateFacts(leaf ?? chainPem)
@@ -122,7 +195,9 @@ export function describePair(
   }).filter(isFatal)
   // Undefined where there is no such extension, as in what "openssl req -x509" makes.
   const usages: readonly string[] | undefined = new X509Certificate(leaf ?? chainPem).keyUsage
-  return { facts, chainPem, clientUse: usages?.includes(CLIENT_AUTH) === true, problems }
+  const clientUse = usages?.includes(CLIENT_AUTH) === true
+  const allowsClientUse = clientUse || (usages?.includes(ANY_PURPOSE) ?? true)
+  return { facts, chainPem, clientUse, allowsClientUse, problems }
 }
 
 // What "openssl req -x509" makes calls itself a CA. Servers serve it and clients accept it; it is the
@@ -131,7 +206,8 @@ export function isFatal(problem: Reason): boolean {
   return problem.code !== 'ca-as-leaf'
 }
 
-const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
+const CLIENT_AUTH = OID.clientAuth
+const ANY_PURPOSE = OID.anyExtendedKeyUsage
 
 /** The intent that a release is judged against. */
 export interface MaterialTarget {
@@ -143,13 +219,17 @@ export interface MaterialTarget {
   readonly source: SourcePair | undefined
   /** An operator asked for a new key and certificate now. */
   readonly isRenewalWanted: boolean
+  /** No new certificate is to be had now: the one in use is kept, whatever is wrong with it. */
+  readonly isUncertified?: boolean
 }
 
 export type MaterialDecision =
-  | { readonly kind: 'keep'; readonly release: Release }
+  | { readonly kind: 'keep'; readonly release: Release; readonly succession?: Succession }
   /** A release that is prepared already, by a stage or before a crash. */
   | { readonly kind: 'switch'; readonly release: Release; readonly reason: Reason }
   | { readonly kind: 'new'; readonly reason: Reason }
+  /** No key and no certificate are wanted; what is there is left alone. */
+  | { readonly kind: 'none' }
   | { readonly kind: 'blocked'; readonly reason: Reason }
 
 /** Keep the release in use, switch to a prepared one, or make a new one. Pure. */
@@ -159,10 +239,17 @@ export function decideMaterial(
   nowMs: number,
 ): MaterialDecision {
   const current = material.releases.find(release => release.id === material.current)
-  if (current !== undefined && target.isRenewalWanted && target.spec.issuer !== 'files')
+  if (current !== undefined && target.isUncertified === true)
+    return { kind: 'keep', release: current }
+  const handingOver = decideSuccession(target, material, nowMs)
+  if (handingOver !== undefined) return handingOver
+  if (current !== undefined && target.isRenewalWanted && !isMadeElsewhere(target.spec))
     return { kind: 'new', reason: RENEWAL_WANTED }
   const flaw = current === undefined ? NO_RELEASE : flawOf(current, target, nowMs)
-  if (current !== undefined && flaw === undefined) return { kind: 'keep', release: current }
+  if (current !== undefined && flaw === undefined)
+    return isRequested(target, material)
+      ? { kind: 'new', reason: REQUESTED }
+      : { kind: 'keep', release: current }
   const reason = flaw ?? NO_RELEASE
   if (target.source?.kind === 'unusable') {
     return current === undefined || reason.code === 'expired'
@@ -175,6 +262,8 @@ export function decideMaterial(
     )
     .sort((a, b) => b.facts.notBeforeMs - a.facts.notBeforeMs)[0]
   if (prepared !== undefined) return { kind: 'switch', release: prepared, reason }
+  const final = finalFlaw(material.releases, target, nowMs)
+  if (final !== undefined) return { kind: 'blocked', reason: final }
   return { kind: 'new', reason }
 }
 
@@ -185,131 +274,13 @@ const RENEWAL_WANTED: Reason = {
   message: 'an operator asked for a new key and certificate',
 }
 
-type Check = (release: Release, target: MaterialTarget, nowMs: number) => Reason | undefined
-
-// What makes a release unfit, one line each; the first that applies is the reason that is shown.
-const CHECKS: readonly Check[] = [
-  release => release.problems[0],
-  isExpired,
-  isNotYetValid,
-  isSourceChanged,
-  isOfAnotherIssuer,
-  hasOtherNames,
-  hasOtherKeyType,
-  hasOtherUsage,
-  isRenewalDue,
-]
-
-function flawOf(release: Release, target: MaterialTarget, nowMs: number): Reason | undefined {
-  for (const check of CHECKS) {
-    const reason = check(release, target, nowMs)
-    if (reason !== undefined) return reason
-  }
-  return undefined
+// An operator's wish is heard once and the answer comes days later: the key that waits remembers it.
+function isRequested({ spec, clientUse }: MaterialTarget, { requests }: MaterialObservation) {
+  const wanted = requestNote(spec, clientUse)
+  return requests.some(one => one.question === wanted?.question)
 }
 
-function isExpired(release: Release, _: MaterialTarget, nowMs: number): Reason | undefined {
-  if (nowMs < release.facts.notAfterMs) return undefined
-  return { code: 'expired', message: `the certificate ended ${isoDate(release.facts.notAfterMs)}` }
-}
-
-function isNotYetValid(release: Release, _: MaterialTarget, nowMs: number): Reason | undefined {
-  if (nowMs >= release.facts.notBeforeMs) return undefined
-  return {
-    code: 'not-yet-valid',
-    message: `the certificate begins ${isoDate(release.facts.notBeforeMs)}`,
-  }
-}
-
-function isSourceChanged(release: Release, target: MaterialTarget): Reason | undefined {
-  if (target.spec.issuer !== 'files' || target.source?.kind !== 'pair') return undefined
-  if (target.source.facts.fingerprint === release.facts.fingerprint) return undefined
-  return { code: 'source-changed', message: 'the pair placed on this node is another one' }
-}
-
-function isOfAnotherIssuer(
-  release: Release,
-  target: MaterialTarget,
-  nowMs: number,
-): Reason | undefined {
-  const { spec, trust } = target
-  switch (spec.issuer) {
-    case 'files':
-      return undefined
-    case 'self-signed':
-      return release.facts.selfSigned
-        ? undefined
-        : { code: 'issuer-changed', message: 'the certificate is not self-signed' }
-    case 'internal':
-    case 'local-ca': {
-      if (
-        spec.issuedBy !== undefined &&
-        !chainFingerprints(release.chainPem).includes(spec.issuedBy)
-      ) {
-        return {
-          code: 'issuer-changed',
-          message: `the certificate was issued by ${release.facts.issuer}`,
-        }
-      }
-      const problem = trustProblem(release, trust, nowMs)
-      return problem === undefined
-        ? undefined
-        : { code: 'issuer-changed', message: problem.message }
-    }
-  }
-}
-
-function hasOtherNames(release: Release, { spec }: MaterialTarget): Reason | undefined {
-  const offered = { dns: release.facts.dnsNames, ip: release.facts.ipAddresses }
-  if (spec.issuer === 'files') {
-    const missing = missingNames(offered, spec.names)
-    return missing.length === 0
-      ? undefined
-      : { code: 'name-missing', message: `the certificate is not for ${missing.join(', ')}` }
-  }
-  if (sameNames(offered, spec.names)) return undefined
-  return {
-    code: 'names-changed',
-    message: `the certificate is for ${[...offered.dns, ...offered.ip].join(', ')}, wanted is ${[...spec.names.dns, ...spec.names.ip].join(', ')}`,
-  }
-}
-
-function hasOtherKeyType(release: Release, { spec }: MaterialTarget): Reason | undefined {
-  if (spec.issuer === 'files' || release.facts.keyType === spec.key) return undefined
-  return {
-    code: 'key-type-changed',
-    message: `the key is ${release.facts.keyType}, wanted is ${spec.key}`,
-  }
-}
-
-function hasOtherUsage(release: Release, target: MaterialTarget): Reason | undefined {
-  if (target.spec.issuer === 'files' || release.clientUse === target.clientUse) return undefined
-  return {
-    code: 'usage-changed',
-    message: target.clientUse
-      ? 'the certificate must also identify this node as a client'
-      : 'the certificate may identify a client, which it must not',
-  }
-}
-
-function isRenewalDue(
-  release: Release,
-  { spec }: MaterialTarget,
-  nowMs: number,
-): Reason | undefined {
-  if (spec.issuer === 'files') return undefined
-  if (!isDue({ ...release.facts, renewBeforeMs: spec.renewBeforeMs }, nowMs)) return undefined
-  return {
-    code: 'renewal-due',
-    message: `the certificate ends ${isoDate(release.facts.notAfterMs)}`,
-  }
-}
-
-/** SHA-256 fingerprints of every certificate of a chain. */
-function chainFingerprints(chainPem: string): readonly string[] {
-  return splitPemCertificates(chainPem).map(pem => certificateFacts(pem).fingerprint)
-}
-
-function isoDate(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
+const REQUESTED: Reason = {
+  code: 'certificate-requested',
+  message: 'a new certificate was asked for',
 }

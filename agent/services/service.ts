@@ -2,24 +2,40 @@
 // driver says what it needs to see (`inputs`), and from that and the intent it compiles what should
 // be on the node, who must be told (`activation`) and how to prove it (`listeners`).
 
+import type { ClusterView } from '../../shared/contract/cluster-view.ts'
 import type { ServiceName, ServiceTlsOf } from '../../shared/contract/service.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
+import type { Secret } from '../../shared/secret.ts'
 import type { ConfigEdit } from '../formats/edit.ts'
-import type { UnitState } from '../host.ts'
+import type { HttpAnswer, UnitState } from '../host.ts'
 
 /** Something a driver wants observed before it can compile. */
 export type Input =
   /** Text of a file; symlinks followed. */
   | { readonly kind: 'file'; readonly path: string }
+  /** Names in a directory, sorted. */
+  | { readonly kind: 'directory'; readonly path: string }
+  /** Entries of a product's own store of secrets, read without the product. */
+  | {
+      readonly kind: 'keystore'
+      readonly path: string
+      readonly format: KeystoreFormat
+      /** A file with the password of the store itself, where the product is told one. */
+      readonly passphraseFile?: string
+    }
   /**
    * Output of a fixed, read-only command of the product. It is run again only when one of
-   * `dependsOn` (files) or the unit changed.
+   * `dependsOn` (files) or the unit changed, and, where it tells of other nodes, when what it said is
+   * older than `maxAgeMs`.
    */
   | {
       readonly kind: 'command'
       readonly argv: readonly string[]
       readonly asService: boolean
       readonly dependsOn: readonly string[]
+      readonly maxAgeMs?: number
+      /** Default 20 s. */
+      readonly timeoutMs?: number
     }
 
 /** What was observed, by the input that asked for it. */
@@ -28,7 +44,18 @@ export interface Seen {
   /** Undefined: not asked for yet, or no such file: ask `has`. */
   file(path: string): SeenFile | undefined
   command(argv: readonly string[]): SeenCommand | undefined
+  /** Empty: no such directory, or nothing in it. Undefined: not asked for yet. */
+  directory(path: string): readonly string[] | undefined
+  keystore(path: string): SeenKeystore | undefined
 }
+
+export type KeystoreFormat = 'elasticsearch' | 'kibana' | 'beats'
+
+export type SeenKeystore =
+  | { readonly kind: 'opened'; readonly entries: ReadonlyMap<string, Secret> }
+  | { readonly kind: 'missing' }
+  /** Damaged, of an unknown version, or protected by a password that is not known. */
+  | { readonly kind: 'unreadable'; readonly reason: Reason }
 
 export type SeenFile =
   | { readonly kind: 'text'; readonly text: string }
@@ -61,6 +88,10 @@ export interface Compiled {
   readonly material: MaterialIntent
   /** In the order in which they are switched. */
   readonly files: readonly FileIntent[]
+  /** Secrets in the products' own stores: one transaction with the files. */
+  readonly keystores: readonly KeystoreIntent[]
+  /** Run after the files are switched, before the activation. */
+  readonly tools: readonly ToolIntent[]
   /** Programs to run on the staged files, as the service user in the unit's sandbox. */
   readonly validators: readonly Validator[]
   /**
@@ -69,27 +100,64 @@ export interface Compiled {
    */
   readonly loads: readonly LoadIntent[]
   readonly listeners: readonly ListenerIntent[]
+  /** What it connects to: looked at with the trust that the product was given. A problem is a notice, never a failure. */
+  readonly upstreams: readonly UpstreamIntent[]
   readonly notices: readonly Reason[]
+  /**
+   * The files change something that nodes with and without it cannot work with each other across: why
+   * it is made by a whole group at once, and by no node alone.
+   */
+  readonly coordinated?: Reason
+  /** What is copied, while the service is stopped, before a change that a whole group makes at once. */
+  readonly snapshot?: { readonly directories: readonly string[] }
 }
 
 /** Key and chain as one unit: `directory/releases/<id>/{key.pem,chain.pem}`, `directory/current` -> releases/<id>. */
 export interface MaterialIntent {
+  /** False: no key and no certificate are wanted now. What is there is left alone. */
+  readonly isWanted: boolean
   /** Own directory, 0750 root:<service group>. */
   readonly directory: string
   readonly keyMode: number
   readonly chainMode: number
-  /** Clients' trust bundle is written to `directory/ca.pem`, 0644. */
+  /** Clients' trust bundle is written to this file of `directory`, 0644. */
   readonly trustFile: string
   /** EKU clientAuth as well, for listeners that demand client certificates from our own probe. */
   readonly clientUse: boolean
+  /** Key and chain in one PEM file more, `bundle.pem`, with this mode: for products that take nothing else. */
+  readonly bundleMode?: number
+  /** Key, chain and root in `http.p12` more. */
+  readonly store?: StoreIntent
 }
+
+/**
+ * A PKCS#12 file in the release. Its password is random, made once for the node and kept (root
+ * only) in `directory/store-password`; a password that the keystore entry `adopt` holds already is
+ * taken over, so that nothing has to be loaded anew.
+ */
+export interface StoreIntent {
+  readonly mode: number
+  readonly adopt: { readonly keystore: string; readonly entry: string }
+  /**
+   * A key entry of a store that the product had before, taken along as it is: from the release in
+   * use where that has it already, else from `path`, which opens with the adopted password. One that
+   * is not there or does not open is no reason to fail, and a store without it is not stale.
+   */
+  readonly carry?: { readonly path: string; readonly alias: string }
+}
+
+/**
+ * Stands in values of loads for a digest of the password of `MaterialIntent.store`: a process that
+ * was started with another one cannot open the new file. Replaced by the engine when it compares.
+ */
+export const STORE_PASSWORD_TOKEN = '{store-password}'
 
 export type FileIntent =
   /** A foreign file: only the owned keys are edited, every other byte stays. */
   | {
       readonly kind: 'config'
       readonly path: string
-      readonly format: 'toml' | 'toml-case-insensitive' | 'yaml'
+      readonly format: ConfigFormat
       readonly edits: readonly ConfigEdit[]
       /** Why these keys: shown with the change. */
       readonly reason: Reason
@@ -104,6 +172,60 @@ export type FileIntent =
       readonly reason: Reason
       readonly createMode: number | undefined
     }
+  /** A file that is ours whole: a trust bundle, a drop-in of the unit. Undefined text: no such file. */
+  | {
+      readonly kind: 'content'
+      readonly path: string
+      readonly text: string | undefined
+      readonly reason: Reason
+      readonly createMode: number
+    }
+
+/**
+ * `toml-variables`: TOML once `${VAR}` is put in, as telegraf reads. `yaml-flat`: `a.b.c: x` and its
+ * nested and mixed spellings are one key, as in the products of Elastic.
+ */
+export type ConfigFormat =
+  | 'toml'
+  | 'toml-case-insensitive'
+  | 'toml-variables'
+  | 'yaml'
+  | 'yaml-flat'
+
+/** Entries of a product's store of secrets, set and removed by the product's own tool. */
+export interface KeystoreIntent {
+  readonly path: string
+  readonly format: KeystoreFormat
+  /** The product's tool, absolute: what its arguments are is known by the format. */
+  readonly tool: string
+  /** Environment that the tool needs to find the store, for example ES_PATH_CONF. */
+  readonly environment: Readonly<Record<string, string>>
+  /** As of the input; without it a store that has a password is not changed. */
+  readonly passphraseFile?: string
+  readonly entries: readonly KeystoreEntry[]
+  readonly reason: Reason
+}
+
+export type KeystoreEntry =
+  /** The password of `MaterialIntent.store`. */
+  | { readonly kind: 'store-password'; readonly name: string }
+  | { readonly kind: 'value'; readonly name: string; readonly value: Secret }
+  | { readonly kind: 'absent'; readonly name: string }
+
+/**
+ * A fixed program of the node that makes files from other files, such as update-ca-certificates.
+ * Run when one of `after` was switched, again when that is undone, and when `isStale`.
+ */
+export interface ToolIntent {
+  readonly argv: readonly string[]
+  readonly timeoutMs: number
+  /** Shown with the change, and when it fails. */
+  readonly what: string
+  readonly after: readonly string[]
+  /** What it makes is not what it should be, as far as the driver saw. */
+  readonly isStale: boolean
+  readonly reason: Reason
+}
 
 export type EnvironmentEdit =
   /** `flag` (with its dashes) inside the words of a variable; undefined removes it. */
@@ -123,6 +245,8 @@ export interface Validator {
   readonly timeoutMs: number
   /** Shown when it fails. */
   readonly what: string
+  /** Of what it printed when it was content: why the process would not do what the staged files say. */
+  readonly judge?: (stdout: string) => Reason | undefined
 }
 
 export interface LoadIntent {
@@ -145,6 +269,56 @@ export interface ListenerIntent {
   /** Statuses that mean healthy. */
   readonly healthyStatuses: readonly number[]
   readonly clientCertificate: boolean
+  /** `http`: it must answer without TLS. `https` without a wanted certificate: with any certificate. */
+  readonly scheme: 'https' | 'http'
+  /** What an operator should know from the answer; never a reason to undo a change. */
+  readonly advise?: (answer: HttpAnswer) => readonly Reason[]
+  /** In place of the above where the node has credentials for the product. */
+  readonly authorized?: Pick<
+    ListenerIntent,
+    'healthPath' | 'healthyStatuses' | 'advise' | 'cluster'
+  >
+  /** Products that are clusters: what its members say of it. */
+  readonly cluster?: ClusterQuestion
+}
+
+export interface ClusterQuestion {
+  /** Asked beside `healthPath`, with the credentials of `authorized`, for a list of the members. */
+  readonly membersPath?: string
+  /** Undefined: the answers say nothing of a cluster. */
+  readonly read: (health: HttpAnswer, members: HttpAnswer | undefined) => ClusterView | undefined
+  /** What it is told around a restart of one member; absent: nothing. */
+  readonly absence?: AbsenceIntent
+}
+
+/**
+ * That a member of a cluster is away for a moment, told to the cluster itself: settings of it, which
+ * outlive the member and have to be taken back. Both may be repeated.
+ */
+export interface AbsenceIntent {
+  /** Settings are read there by GET and written by PUT, with the credentials of `authorized`. */
+  readonly path: string
+  /** `note` is for people who look at the settings. */
+  readonly announce: (settings: HttpAnswer, debtId: string, note: string) => AbsenceStep
+  /** `wasMarked`: this debt has been seen in the settings before. */
+  readonly withdraw: (settings: HttpAnswer, debtId: string, wasMarked: boolean) => AbsenceStep
+}
+
+export type AbsenceStep =
+  | { readonly kind: 'write'; readonly json: string }
+  /** It is as it should be. */
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'unable'; readonly why: string }
+
+/** Somebody else's listener that the product connects to. */
+export interface UpstreamIntent {
+  /** For people: `influxdb https://influx1.example.org:8086`. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly serverName: string
+  /** PEM of the CA certificates that the product is given; empty: the roots of the platform. */
+  readonly trust: readonly string[]
 }
 
 export type Compilation =

@@ -9,9 +9,11 @@ import {
 } from 'fastify-type-provider-zod'
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../../shared/contract/protocol.ts'
 import { OperationalError } from '../../shared/errors.ts'
+import { measureRequests } from '../metrics/requests.ts'
 import { trackConnections } from './close.ts'
 import type { ApiContext, App } from './context.ts'
 import { answerErrors } from './errors.ts'
+import { optionalCertificates } from './operator-certificate.ts'
 import { enforcePolicies, type Listener } from './policy.ts'
 
 export interface ServerCertificate {
@@ -24,6 +26,8 @@ export interface ListenerTls {
   readonly certificate: ServerCertificate
   /** CAs of client certificates; present exactly on the listener that requires one. */
   readonly clientCa?: readonly string[]
+  /** CAs of client certificates on the listener where they are one way among others. */
+  readonly operatorCa?: readonly string[] | undefined
 }
 
 const BODY_BYTES_MAX = 256 * 1024
@@ -61,12 +65,17 @@ export function createApp(listener: Listener, tls: ListenerTls, context: ApiCont
   app.server.maxConnections = CONNECTIONS_MAX
   trackConnections(app)
 
+  measureRequests(app, listener, context.measures)
   app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   answerErrors(app, context.log)
   app.addHook('onRequest', async (request, reply) => {
-    void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    void reply.headers({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'x-request-id': request.id,
+    })
     if (context.closing.aborted) {
       void reply.header('connection', 'close')
       throw new OperationalError('closing', 'the controller is closing', { retryable: true })
@@ -84,7 +93,7 @@ export function renewCertificate(app: App, tls: ListenerTls): void {
 
 // Nothing is negotiated: TLS 1.3, HTTP/1.1, no tickets, because a resumed session would carry a
 // client certificate past a revocation.
-function tlsOptions({ certificate, clientCa }: ListenerTls) {
+function tlsOptions({ certificate, clientCa, operatorCa }: ListenerTls) {
   return {
     cert: certificate.chainPem,
     key: certificate.keyPem,
@@ -99,6 +108,7 @@ function tlsOptions({ certificate, clientCa }: ListenerTls) {
     ...(clientCa === undefined
       ? {}
       : { requestCert: true, rejectUnauthorized: true, ca: [...clientCa] }),
+    ...(operatorCa === undefined ? {} : optionalCertificates(operatorCa)),
   } as const
 }
 

@@ -2,8 +2,9 @@
 
 import type { FastifyRequest } from 'fastify'
 import { assert } from '../../shared/assert.ts'
+import type { Role } from '../store/operators-store.ts'
 
-export type Role = 'viewer' | 'operator' | 'admin'
+export type { Role }
 
 export interface AgentCaller {
   /** From the URI in the client certificate; nothing else in a request names the node. */
@@ -16,6 +17,16 @@ export interface AgentCaller {
 export interface OperatorCaller {
   readonly name: string
   readonly role: Role
+  readonly credential: OperatorCredential
+}
+
+/** What an operator has come with. `id` of a certificate: its SHA-256. */
+export interface OperatorCredential {
+  readonly kind: 'token' | 'certificate'
+  readonly id: string
+  readonly expiresAtMs: number | undefined
+  /** Of a certificate: lower-case hex without leading zeros. */
+  readonly serial?: string
 }
 
 /** Only in routes with the policy `agent`. */

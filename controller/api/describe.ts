@@ -5,17 +5,35 @@ import { systemClock } from '../../shared/clock.ts'
 import { silentLog } from '../../shared/log.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { ApiContext } from './context.ts'
+import { IDENTITY_POLICY } from '../ca/succession.ts'
+import { createChangeFeed } from './change-feed.ts'
+import { createStreamLimits } from './event-stream.ts'
+import { createMeasures } from '../metrics/measures.ts'
+import { createNudges } from './nudges.ts'
+import { createOperatorSessions } from './operator-sessions.ts'
 import { createPresence } from './presence.ts'
 import { createPreviewBoard } from './preview-board.ts'
+import { createProbeBoard } from './probe-board.ts'
+import { createShownPlans } from './shown-plans.ts'
+import { descriptionOf, routeSchemas, type RouteSchemas } from './operator/openapi.ts'
 import { createOperatorApp } from './server.ts'
 import { createWakeBoard } from './wake-board.ts'
 
 export async function describeOperatorApi(version: string): Promise<unknown> {
-  const app = await createOperatorApp(NO_CERTIFICATE, uncalledContext(), version)
+  const app = await createOperatorApp({ certificate: NO_CERTIFICATE }, uncalledContext(), version)
   await app.ready()
-  const description: unknown = app.swagger({ yaml: false })
+  const description = descriptionOf(app)
   await app.close()
   return description
+}
+
+/** The schemas that the routes check with, for whoever compares the description with them. */
+export async function operatorSchemas(): Promise<readonly RouteSchemas[]> {
+  const app = await createOperatorApp({ certificate: NO_CERTIFICATE }, uncalledContext(), '')
+  await app.ready()
+  const schemas = routeSchemas(app)
+  await app.close()
+  return schemas
 }
 
 function uncalledContext(): ApiContext {
@@ -24,7 +42,7 @@ function uncalledContext(): ApiContext {
     uncalled()
     throw new Error()
   }
-  const issuer = { fleet: 'fleet', certificatePem: '', keyPem: new Secret('') }
+  const sessions = createOperatorSessions(systemClock)
   return {
     fleet: 'fleet',
     store: { transaction: never, close: never },
@@ -33,18 +51,54 @@ function uncalledContext(): ApiContext {
     random: size => new Uint8Array(size),
     newId: () => '',
     authorities: {
-      identity: { issuer: { kind: 'identity', ...issuer }, root: '', pin: '' },
-      service: { issuer: { kind: 'service', ...issuer }, ca: { trust: [], issuedBy: '' } },
+      current() {
+        uncalled()
+        throw new Error()
+      },
+      make: never,
     },
+    refreshAuthorities: never,
+    sealing: {
+      seal: () => '',
+      open: () => new Secret(''),
+    },
+    publicRoots: { named: () => [] },
+    acme: { states: () => [] },
     urls: { agent: '', enroll: '', operator: '' },
-    runner: { create: never, claim: never, abort: never },
-    presence: createPresence(systemClock),
+    runner: {
+      create: never,
+      plan: never,
+      claim: never,
+      abort: never,
+      order: never,
+      follow: never,
+      view: never,
+      isGrouped: never,
+      groupsOf: never,
+      viewGroups: never,
+    },
+    rotations: { create: never, request: never, look: never },
+    wakeRotations: uncalled,
+    trust: { wake: uncalled, look: never },
+    presence: createPresence({ clock: systemClock }),
     previews: createPreviewBoard({ clock: systemClock, newId: () => '', wake: uncalled }),
+    probes: createProbeBoard({ clock: systemClock, newId: () => '', wake: uncalled }),
+    shownPlans: createShownPlans(systemClock),
     desiredWakes: createWakeBoard(),
+    nudges: createNudges(createWakeBoard()),
+    changes: createChangeFeed(systemClock),
+    streams: createStreamLimits(),
     rolloutWakes: createWakeBoard(),
-    authentication: { agent: never, operator: never },
+    authentication: { agent: never, operator: never, endsSoon: () => undefined, sessions },
+    sessions,
+    identityPolicy: IDENTITY_POLICY,
     refreshDenied: never,
+    lockedOut: never,
+    takeSnapshot: never,
     wakeRunner: uncalled,
+    measures: createMeasures(),
+    metrics: { text: never },
+    noteDrift: never,
     closing: new AbortController().signal,
   }
 }

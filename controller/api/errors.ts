@@ -18,34 +18,78 @@ const STATUS_OF: ReadonlyMap<string, number> = new Map([
   ['weak-key', 400],
   ['proof-invalid', 400],
   ['name-invalid', 400],
+  ['csr-missing', 400],
+  ['csr-unparsable', 400],
+  ['csr-signature', 400],
+  ['csr-names', 400],
+  ['csr-key-differs', 400],
   ['names-missing', 400],
   ['unauthenticated', 401],
+  ['certificate-not-accepted', 401],
   ['role-insufficient', 403],
+  ['approvals-lowered', 403],
+  ['foreign-page', 403],
   ['identity-missing', 403],
   ['identity-foreign', 403],
   ['identity-denied', 403],
+  ['identity-revoked', 403],
+  ['identity-cloned', 403],
+  ['identity-grace-over', 403],
   ['identity-expired', 403],
   ['identity-unknown', 403],
+  ['identity-ca-retired', 403],
+  ['identity-ca-denied', 403],
+  ['provided-not-selected', 403],
   ['token-invalid', 403],
   ['token-expired', 403],
   ['token-used', 403],
   ['not-found', 404],
   ['already-exists', 409],
+  ['name-reserved', 409],
+  ['last-admin', 409],
+  ['role-exceeds-operator', 409],
+  ['too-many-tokens', 409],
   ['key-reused', 409],
   ['stale-generation', 409],
+  ['epoch-outdated', 409],
   ['names-not-recorded', 409],
   ['outside-name-constraints', 409],
   ['issuer-not-internal', 409],
+  ['csr-names-differ', 409],
+  ['certificate-refused', 409],
   ['lifetime-too-long', 409],
   ['service-not-desired', 409],
+  ['service-without-certificate', 409],
+  ['provided-unknown', 409],
+  ['provided-in-use', 409],
   ['preview-unknown', 409],
   ['overlapping-rollout', 409],
+  ['rotation-open', 409],
+  ['nothing-to-rotate', 409],
+  ['fleet-unsettled', 409],
   ['stale-plan', 409],
+  ['coordinated-change', 409],
+  ['group-unknown', 409],
+  ['together-empty', 409],
   ['illegal-transition', 409],
+  ['author-confirms', 409],
+  ['quorum-loss', 409],
+  ['nothing-to-do', 409],
+  ['idempotency-in-flight', 409],
+  ['idempotency-unfinished', 409],
+  ['idempotency-secret', 409],
+  ['idempotency-not-kept', 409],
+  ['version-mismatch', 412],
+  ['idempotency-mismatch', 422],
   ['wrong-fleet', 422],
+  ['provided-refused', 422],
   ['invalid-spec', 422],
+  ['trust-closure', 422],
   ['too-many-requests', 429],
+  ['too-many-pending', 429],
+  ['too-many-streams', 429],
   ['version-conflict', 503],
+  ['dashboard-unbuilt', 503],
   ['store-busy', 503],
   ['closing', 503],
 ])
@@ -59,23 +103,38 @@ const CODE_OF_STATUS: ReadonlyMap<number, string> = new Map([
   [415, 'media-type-unsupported'],
 ])
 
+/** 500 for a code that no answer has. */
+export function statusOfCode(code: string): number {
+  const ofLayer = [...CODE_OF_STATUS].find(([, one]) => one === code)?.[0]
+  return STATUS_OF.get(code) ?? ofLayer ?? 500
+}
+
 export function answerErrors(app: App, log: Logger): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request)
-    if (problem.status >= 500)
+    // That we close, or that a caller has gone, is nothing to put right.
+    if (problem.status >= 500 && problem.code !== 'closing')
       log.error({ err: error, requestId: request.id, ...target(request) }, 'request failed')
     else if (problem.status === 403 || problem.status === 401)
       log.warn({ code: problem.code, ...target(request), remote: request.ip }, 'request refused')
-    return send(reply, problem)
+    return send(reply, problem, retryAfterMs(error))
   })
   app.setNotFoundHandler((request, reply) =>
     send(reply, problem({ status: 404, code: 'not-found', requestId: request.id })),
   )
 }
 
-function send(reply: FastifyReply, body: Problem): FastifyReply {
+const RETRY_AFTER_MS = 2_000
+
+function retryAfterMs(error: unknown): number {
+  const known = error instanceof OperationalError ? error.details['retryAfterMs'] : undefined
+  return typeof known === 'number' ? known : RETRY_AFTER_MS
+}
+
+function send(reply: FastifyReply, body: Problem, waitMs = RETRY_AFTER_MS): FastifyReply {
   if (body.status === 401) void reply.header('www-authenticate', 'Bearer')
-  if (body.status === 429 || body.status === 503) void reply.header('retry-after', '2')
+  if (body.status === 429 || body.status === 503)
+    void reply.header('retry-after', String(Math.max(1, Math.ceil(waitMs / 1_000))))
   return reply
     .code(body.status)
     .header('content-type', 'application/problem+json')

@@ -24,7 +24,6 @@ interface Asked {
   readonly node: string
   readonly request: PreviewRequest
   readonly resolve: (answer: PreviewAnswer) => void
-  given: boolean
 }
 
 export interface PreviewBoardOptions {
@@ -36,11 +35,23 @@ export interface PreviewBoardOptions {
 
 export function createPreviewBoard({ clock, newId, wake }: PreviewBoardOptions): PreviewBoard {
   const asked = new Map<string, Asked>()
+  // Oldest first: with many nodes asked at once, none looks through the questions to the others.
+  const waiting = new Map<string, readonly Asked[]>()
+  const take = (node: string): Asked | undefined => {
+    const [first, ...rest] = (waiting.get(node) ?? []).filter(one =>
+      asked.has(one.request.previewId),
+    )
+    if (rest.length === 0) waiting.delete(node)
+    else waiting.set(node, rest)
+    return first
+  }
   return {
     async ask({ node, content, waitMs, signal }) {
       const previewId = newId()
       const { promise, resolve } = Promise.withResolvers<PreviewAnswer>()
-      asked.set(previewId, { node, request: { previewId, content }, resolve, given: false })
+      const one = { node, request: { previewId, content }, resolve }
+      asked.set(previewId, one)
+      waiting.set(node, [...(waiting.get(node) ?? []), one])
       wake([node])
       const over = new AbortController()
       try {
@@ -51,16 +62,12 @@ export function createPreviewBoard({ clock, newId, wake }: PreviewBoardOptions):
       } finally {
         over.abort()
         asked.delete(previewId)
+        const left = (waiting.get(node) ?? []).filter(other => other !== one)
+        if (left.length === 0) waiting.delete(node)
+        else waiting.set(node, left)
       }
     },
-    take(node) {
-      for (const one of asked.values()) {
-        if (one.node !== node || one.given) continue
-        one.given = true
-        return one.request
-      }
-      return undefined
-    },
+    take: node => take(node)?.request,
     answer(node, answer) {
       const one = asked.get(answer.previewId)
       if (one === undefined || one.node !== node) return false

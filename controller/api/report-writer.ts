@@ -2,11 +2,22 @@
 // all at once. An agent is answered only after the commit that holds its report.
 
 import type { Clock } from '../../shared/clock.ts'
-import type { ReportRecord, Store } from '../store/store.ts'
+import type { ReportRecord, Store, Transaction } from '../store/store.ts'
 
 export interface ReportWriter {
   /** False: a report with this or a higher sequence was there already. Rejects when it is not stored. */
   put(record: ReportRecord): Promise<boolean>
+}
+
+/** In the transaction of the report. True: somebody waits for what it says. */
+export type NoteReport = (tx: Transaction, record: ReportRecord) => Promise<boolean>
+
+export interface ReportWriterOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly note?: NoteReport
+  /** After the commit. */
+  readonly onNews?: () => void
 }
 
 // Long enough to gather a crowd, short enough for one agent not to notice.
@@ -20,13 +31,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-export function createReportWriter({
-  store,
-  clock,
-}: {
-  readonly store: Store
-  readonly clock: Clock
-}): ReportWriter {
+export function createReportWriter(options: ReportWriterOptions): ReportWriter {
+  const { clock } = options
   let queue: Waiting[] = []
   let running = false
 
@@ -36,7 +42,7 @@ export function createReportWriter({
       await clock.sleep(GATHER_MS)
       const group = queue.slice(0, GROUP_SIZE_MAX)
       queue = queue.slice(GROUP_SIZE_MAX)
-      await commit(store, group)
+      await commit(options, group)
     }
     running = false
   }
@@ -52,13 +58,22 @@ export function createReportWriter({
   }
 }
 
-async function commit(store: Store, group: readonly Waiting[]): Promise<void> {
+async function commit(
+  { store, note, onNews }: ReportWriterOptions,
+  group: readonly Waiting[],
+): Promise<void> {
   try {
-    const stored = await store.transaction(async tx => {
+    const { stored, isNews } = await store.transaction(async tx => {
       const results: boolean[] = []
-      for (const { record } of group) results.push(await putIfNodeIsThere(tx, record))
-      return results
+      let hasNews = false
+      for (const { record } of group) {
+        const isStored = await putIfNodeIsThere(tx, record)
+        results.push(isStored)
+        if (isStored && (await note?.(tx, record)) === true) hasNews = true
+      }
+      return { stored: results, isNews: hasNews }
     })
+    if (isNews) onNews?.()
     for (const [index, { resolve }] of group.entries()) resolve(stored[index] ?? false)
   } catch (error) {
     for (const { reject } of group) reject(error)
@@ -66,9 +81,6 @@ async function commit(store: Store, group: readonly Waiting[]): Promise<void> {
 }
 
 // A node that was removed while its report was on the way must not spoil the group.
-async function putIfNodeIsThere(
-  tx: Parameters<Parameters<Store['transaction']>[0]>[0],
-  record: ReportRecord,
-): Promise<boolean> {
+async function putIfNodeIsThere(tx: Transaction, record: ReportRecord): Promise<boolean> {
   return (await tx.nodes.get(record.node)) !== undefined && (await tx.reports.put(record))
 }

@@ -3,6 +3,8 @@
 export interface TokenBuckets {
   /** Takes one token of this key; false when there is none. `nowMs` must not go back. */
   take(key: string, nowMs: number): boolean
+  /** How long until there is one again, from the last `take` of this key. */
+  waitMs(key: string): number
 }
 
 export interface BucketOptions {
@@ -29,6 +31,10 @@ export function createTokenBuckets({
       const [oldest] = buckets.keys()
       if (buckets.size > keysMax && oldest !== undefined) buckets.delete(oldest)
       return tokens >= 1
+    },
+    waitMs(key) {
+      const missing = 1 - (buckets.get(key)?.tokens ?? burst)
+      return Math.max(0, Math.ceil((missing / perSecond) * 1_000))
     },
   }
 }

@@ -9,6 +9,8 @@ export interface WakeBoard {
   /** Ends every wait, now and later: the server is closing. */
   close(): void
   subscribe(key: string): Subscription
+  /** How many wait now. */
+  waiting(): number
 }
 
 interface Subscription {
@@ -26,6 +28,7 @@ export function createWakeBoard(): WakeBoard {
   }
   return {
     wakeAll,
+    waiting: () => [...waiting.values()].reduce((sum, { size }) => sum + size, 0),
     wake(keys) {
       for (const key of keys) for (const controller of waiting.get(key) ?? []) controller.abort()
     },
@@ -57,7 +60,7 @@ export interface LongPoll<T> {
   /** The other side has gone, or this one is closing. */
   readonly signal: AbortSignal
   /** What there is to answer; undefined: nothing yet. */
-  readonly look: () => Promise<T | undefined>
+  readonly look: (isLast: boolean) => Promise<T | undefined>
 }
 
 /** Undefined when the time is over, or the signal aborted. */
@@ -68,8 +71,8 @@ export async function longPoll<T>(poll: LongPoll<T>): Promise<T | undefined> {
     // Subscribed before looking, so that nothing between the two is missed.
     const subscription = board.subscribe(key)
     try {
-      const found = await look()
       const restMs = deadlineMs - clock.monotonic()
+      const found = await look(restMs <= 0)
       if (found !== undefined || restMs <= 0 || signal.aborted) return found
       await clock.sleep(restMs, AbortSignal.any([signal, subscription.signal]))
     } finally {

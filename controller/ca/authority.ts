@@ -16,6 +16,7 @@ import { type CertificateFacts, certificateFacts } from '../../shared/pki/facts.
 import { identityUri } from '../../shared/pki/identity.ts'
 import {
   generateKey,
+  isSameKey,
   parsePrivateKey,
   parsePublicKey,
   weakKeyReason,
@@ -25,8 +26,7 @@ import { parseCertificate } from '../../shared/pki/pem.ts'
 import type { CertificateProfile, PermittedNames } from '../../shared/pki/profile.ts'
 import { type RandomBytes, serialNumber } from '../../shared/pki/random.ts'
 import type { Secret } from '../../shared/secret.ts'
-
-export type AuthorityKind = 'identity' | 'service'
+import type { AuthorityKind } from '../store/store.ts'
 
 /** A CA certificate and its key. The kind goes with it, so that no CA signs for the other one. */
 export interface CaCredential {
@@ -63,6 +63,17 @@ export async function createAuthority(
     readonly nameConstraints?: PermittedNames
   },
 ): Promise<Authority> {
+  const root = await createRoot(options)
+  return { root, intermediate: await createIntermediate(root, options) }
+}
+
+export async function createRoot(
+  options: Issuing & {
+    readonly kind: AuthorityKind
+    readonly fleet: string
+    readonly rootLifetimeMs?: number
+  },
+): Promise<CaCredential> {
   const { kind, fleet, nowMs, random, rootLifetimeMs = ROOT_LIFETIME_MS } = options
   const { privateKeyPem } = await generateKey('ec-p256')
   const serial = serialNumber(random)
@@ -73,8 +84,7 @@ export async function createAuthority(
     profile: { kind: 'root' },
     key: parsePrivateKey(privateKeyPem),
   })
-  const root = { kind, fleet, certificatePem, keyPem: privateKeyPem }
-  return { root, intermediate: await createIntermediate(root, options) }
+  return { kind, fleet, certificatePem, keyPem: privateKeyPem }
 }
 
 /** Another intermediate under the same root, with a new key. */
@@ -85,10 +95,23 @@ export async function createIntermediate(
     readonly nameConstraints?: PermittedNames
   },
 ): Promise<CaCredential> {
-  const { nowMs, random, nameConstraints, intermediateLifetimeMs } = options
   const { privateKeyPem, publicKeyPem } = await generateKey('ec-p256')
+  const certificatePem = certifyIntermediate(root, publicKeyPem, options)
+  return { ...root, certificatePem, keyPem: privateKeyPem }
+}
+
+/** For a key that is elsewhere. */
+export function certifyIntermediate(
+  root: CaCredential,
+  publicKeyPem: string,
+  options: Issuing & {
+    readonly intermediateLifetimeMs?: number
+    readonly nameConstraints?: PermittedNames
+  },
+): string {
+  const { nowMs, random, nameConstraints, intermediateLifetimeMs } = options
   const serial = serialNumber(random)
-  const certificatePem = buildCertificate({
+  return buildCertificate({
     subject: caSubject(root.fleet, `${root.kind} intermediate`, serial),
     serial,
     ...validity({
@@ -100,7 +123,37 @@ export async function createIntermediate(
     subjectPublicKey: createPublicKey(publicKeyPem),
     issuer: { certificatePem: root.certificatePem, key: parsePrivateKey(root.keyPem) },
   })
-  return { ...root, certificatePem, keyPem: privateKeyPem }
+}
+
+/**
+ * The key of one root, certified by another: whoever knows only the other one finds the way. Undefined:
+ * one of them has ended.
+ */
+export function crossCertify(
+  rootPem: string,
+  by: CaCredential,
+  { nowMs, random, lifetimeMs }: Issuing & { readonly lifetimeMs: number },
+): string | undefined {
+  const root = parseCertificate(rootPem)
+  const certifier = parseCertificate(by.certificatePem)
+  const issuerNotAfterMs = Math.min(root.validToDate.getTime(), certifier.validToDate.getTime())
+  if (issuerNotAfterMs <= nowMs || isSameKey(root.publicKey, certifier.publicKey)) return undefined
+  const certificatePem = buildCertificate({
+    subject: subjectOf(root),
+    serial: serialNumber(random),
+    ...validity({ nowMs, lifetimeMs, issuerNotAfterMs }),
+    profile: { kind: 'root' },
+    subjectPublicKey: root.publicKey,
+    issuer: { certificatePem: by.certificatePem, key: parsePrivateKey(by.keyPem) },
+  })
+  assert(parseCertificate(certificatePem).subject === root.subject, 'both name the same CA')
+  return certificatePem
+}
+
+// Of a CA that caSubject has named.
+function subjectOf({ subject }: X509Certificate): Subject {
+  const part = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(subject ?? '')?.[1] ?? ''
+  return { organization: part('O'), commonName: part('CN') }
 }
 
 export type LeafRequest = {
@@ -135,7 +188,10 @@ export interface IssuedLeaf {
 export function issueLeaf(
   issuer: CaCredential,
   request: LeafRequest,
-  issuing: Issuing,
+  issuing: Issuing & {
+    /** Chosen by the caller, from the same source; absent: any. */
+    readonly serial?: Uint8Array
+  },
 ): IssuedLeaf {
   const issuerCertificate = parseCertificate(issuer.certificatePem)
   const subjectPublicKey = acceptKey(request.publicKeyPem, issuerCertificate)
@@ -144,7 +200,7 @@ export function issueLeaf(
 
   const certificatePem = buildCertificate({
     subject: leafSubject(request, profile),
-    serial: serialNumber(issuing.random),
+    serial: issuing.serial ?? serialNumber(issuing.random),
     ...validity({
       nowMs: issuing.nowMs,
       lifetimeMs: request.lifetimeMs,
@@ -167,7 +223,7 @@ function acceptKey(publicKeyPem: string, issuer: X509Certificate): KeyObject {
   if (weak !== undefined)
     throw new OperationalError('weak-key', `could not issue a certificate: ${weak.message}`)
   // A leaf with the key of the CA would make every copy of that leaf's key a copy of the CA's key.
-  if (publicKey.equals(issuer.publicKey))
+  if (isSameKey(publicKey, issuer.publicKey))
     throw new OperationalError(
       'weak-key',
       'could not issue a certificate for the key of the CA itself',

@@ -1,16 +1,19 @@
 // The operator API as functions. Every answer is parsed with the contract's schema; every failure
 // is an OperationalError that says what was attempted and what a person can do about it.
 
-import type { IncomingMessage } from 'node:http'
-import { Agent, request as httpsRequest } from 'node:https'
+import { Agent } from 'node:https'
 import * as z from 'zod/mini'
-import { Problem } from '../../shared/contract/agent-api.ts'
+import { AcmeView } from '../../shared/contract/acme.ts'
+import { AuthorityList } from '../../shared/contract/authorities.ts'
+import { CertificateList, type CertificateView } from '../../shared/contract/certificates.ts'
 import {
   type NodeAdd,
+  type NodeChange,
   NodeAdded,
   NodeList,
   NodeView,
   OPERATOR_ROUTES,
+  PlanProgress,
   PlanView,
   RolloutEventList,
   RolloutList,
@@ -21,17 +24,21 @@ import {
   WhoAmI,
 } from '../../shared/contract/operator-api.ts'
 import { parser } from '../../shared/contract/schema.ts'
-import { OperationalError } from '../../shared/errors.ts'
-import { connectionError, problemError } from './connection-errors.ts'
+import { accessCalls } from './client-access.ts'
+import { everyPage } from './client-pages.ts'
+import { providedCalls } from './client-provided.ts'
+import { requestCalls } from './client-requests.ts'
+import { rolloutCalls } from './client-rollouts.ts'
+import { rotationCalls } from './client-rotations.ts'
 import type { Context } from './context.ts'
+import { clientCertificateOf } from './credential.ts'
+import { download } from './download.ts'
+import { exchange, type Question } from './exchange.ts'
 
-// Above the largest answer: a plan of a thousand nodes with diffs.
-const ANSWER_BYTES_MAX = 64 * 1024 * 1024
-// How long a controller may take beyond the time that it was asked to wait.
-const ANSWER_TIMEOUT_MS = 30_000
 const PAGE_NODES = 200
-// A controller that answers every page with another one must not keep us busy forever.
-const PAGES_MAX = 1_000
+const PAGE_CERTIFICATES = 500
+
+const parseProgress = parser('progress', PlanProgress, 'malformed-answer')
 
 export type Client = ReturnType<typeof createClient>
 
@@ -41,31 +48,74 @@ export function createClient(context: Context, signal: AbortSignal) {
     keepAlive: true,
     maxSockets: 4,
     ca: [...context.ca],
+    ...clientCertificateOf(context),
     minVersion: 'TLSv1.3',
     rejectUnauthorized: true,
   })
-  const call = <T>(question: Question<T>) => exchange({ context, agent, signal }, question)
+  let identityRoots: string | undefined
+  let endsAt: string | undefined
+  const onRoots = (digest: string) => {
+    identityRoots = digest
+  }
+  const onEnding = (at: string) => {
+    endsAt = at
+  }
+  const call = <T>(question: Question<T>) =>
+    exchange({ context, agent, signal, onRoots, onEnding }, question)
 
   return {
     close: () => agent.destroy(),
+
+    /** Digest of the roots that the controller wants to be trusted by, from its last answer. */
+    identityRoots: () => identityRoots,
+
+    /** When the token or certificate ends, if that is soon, from the last answer. */
+    credentialEnds: () => endsAt,
+
+    async authorities() {
+      const path = OPERATOR_ROUTES.authorities
+      const question = { attempt: 'list CAs', method: 'GET', path, answer: AuthorityList } as const
+      const pages = await everyPage(call, question)
+      return { authorities: pages.flatMap(page => page.authorities) }
+    },
+    ...accessCalls(call),
+    ...requestCalls(call),
+    ...rolloutCalls(call),
+    ...rotationCalls(call),
+    ...providedCalls(call),
 
     whoami: () =>
       call({ attempt: 'log in', method: 'GET', path: OPERATOR_ROUTES.whoami, answer: WhoAmI }),
 
     async nodes(labels: readonly string[]): Promise<readonly NodeView[]> {
-      const nodes: NodeView[] = []
-      let after: string | undefined
-      for (let page = 0; page < PAGES_MAX; page++) {
-        const query = new URLSearchParams({ limit: String(PAGE_NODES) })
-        for (const label of labels) query.append('label', label)
-        if (after !== undefined) query.set('after', after)
-        const path = `${OPERATOR_ROUTES.nodes}?${query.toString()}`
-        const list = await call({ attempt: 'list nodes', method: 'GET', path, answer: NodeList })
-        nodes.push(...list.nodes)
-        after = list.next
-        if (after === undefined) return nodes
+      const query = new URLSearchParams({ limit: String(PAGE_NODES) })
+      for (const label of labels) query.append('label', label)
+      const path = OPERATOR_ROUTES.nodes
+      const question = { attempt: 'list nodes', method: 'GET', path, answer: NodeList } as const
+      return (await everyPage(call, question, query)).flatMap(({ nodes }) => nodes)
+    },
+
+    async certificates(filter: CertificateFilter): Promise<readonly CertificateView[]> {
+      const [path, attempt] = [OPERATOR_ROUTES.certificates, 'list certificates']
+      const question = { attempt, method: 'GET', path, answer: CertificateList } as const
+      const pages = await everyPage(call, question, certificateQuery(filter))
+      return pages.flatMap(({ certificates }) => certificates)
+    },
+
+    async acme(): Promise<AcmeView> {
+      const path = OPERATOR_ROUTES.acme
+      const question = {
+        attempt: 'list ACME orders',
+        method: 'GET',
+        path,
+        answer: AcmeView,
+      } as const
+      const pages = await everyPage(call, question)
+      const orders = pages.flatMap(page => page.orders)
+      return {
+        directories: pages[0].directories,
+        orders: orders.toSorted((a, b) => a.nextAttemptAtMs - b.nextAttemptAtMs),
       }
-      throw new OperationalError('malformed-answer', 'could not list nodes: the list has no end')
     },
 
     node: (name: string) =>
@@ -85,12 +135,29 @@ export function createClient(context: Context, signal: AbortSignal) {
         answer: NodeAdded,
       }),
 
+    changeNode: (name: string, body: NodeChange) =>
+      call({
+        attempt: `change node ${name}`,
+        method: 'PATCH',
+        path: route(OPERATOR_ROUTES.node, name),
+        body,
+        answer: NodeView,
+      }),
+
     removeNode: (name: string) =>
       call({
         attempt: `remove node ${name}`,
         method: 'DELETE',
         path: route(OPERATOR_ROUTES.node, name),
         answer: z.unknown(),
+      }),
+
+    revokeNode: (name: string) =>
+      call({
+        attempt: `revoke node ${name}`,
+        method: 'POST',
+        path: route(OPERATOR_ROUTES.nodeRevoke, name),
+        answer: NodeView,
       }),
 
     nodeToken: (name: string) =>
@@ -101,7 +168,7 @@ export function createClient(context: Context, signal: AbortSignal) {
         answer: TokenAnswer,
       }),
 
-    plan: (body: SpecBody, document: string) =>
+    plan: (body: SpecBody, document: string, onProgress: (progress: PlanProgress) => void) =>
       call({
         attempt: `plan ${document}`,
         method: 'POST',
@@ -110,9 +177,10 @@ export function createClient(context: Context, signal: AbortSignal) {
         answer: PlanView,
         document,
         waitMs: body.waitMs,
+        onProgress: data => onProgress(parseProgress(data)),
       }),
 
-    startRollout: (body: Omit<SpecBody, 'waitMs'>, document: string) =>
+    startRollout: (body: SpecBody, document: string) =>
       call({
         attempt: `apply ${document}`,
         method: 'POST',
@@ -120,6 +188,7 @@ export function createClient(context: Context, signal: AbortSignal) {
         body,
         answer: RolloutView,
         document,
+        waitMs: body.waitMs,
       }),
 
     trust: () =>
@@ -129,6 +198,26 @@ export function createClient(context: Context, signal: AbortSignal) {
         path: OPERATOR_ROUTES.trust,
         answer: TrustView,
       }),
+
+    /** The archive goes to `work` as it comes. */
+    backup: <T>(work: (content: AsyncIterable<Buffer>) => Promise<T>) =>
+      download(
+        { context, agent, signal, attempt: 'back up the controller', path: OPERATOR_ROUTES.backup },
+        work,
+      ),
+
+    /** An archive of what waits to be signed. */
+    exportRequests: <T>(work: (content: AsyncIterable<Buffer>) => Promise<T>) =>
+      download(
+        {
+          context,
+          agent,
+          signal,
+          attempt: 'export certificate requests',
+          path: OPERATOR_ROUTES.certificateRequestExport,
+        },
+        work,
+      ),
 
     rollouts: () =>
       call({
@@ -158,103 +247,29 @@ export function createClient(context: Context, signal: AbortSignal) {
   }
 }
 
+export interface CertificateFilter {
+  readonly node?: string
+  readonly service?: string
+  readonly labels: readonly string[]
+  readonly expiringBefore?: number
+  /** Only what nobody will renew if nothing changes. */
+  readonly unrenewed: boolean
+  /** And if the controller stays away. */
+  readonly isControllerDown: boolean
+}
+
+function certificateQuery(filter: CertificateFilter): URLSearchParams {
+  const { node, service, labels, expiringBefore, unrenewed, isControllerDown } = filter
+  const query = new URLSearchParams({ limit: String(PAGE_CERTIFICATES) })
+  if (node !== undefined) query.set('node', node)
+  if (service !== undefined) query.set('service', service)
+  for (const label of labels) query.append('label', label)
+  if (expiringBefore !== undefined) query.set('expiringBefore', String(expiringBefore))
+  if (unrenewed) query.set('unrenewed', 'true')
+  if (isControllerDown) query.set('controller', 'down')
+  return query
+}
+
 function route(pattern: string, parameter: string): string {
   return pattern.replace(/:[a-z]+/, encodeURIComponent(parameter))
-}
-
-interface Connection {
-  readonly context: Context
-  readonly agent: Agent
-  readonly signal: AbortSignal
-}
-
-interface Question<T> {
-  /** Completes "could not …". */
-  readonly attempt: string
-  readonly method: 'GET' | 'POST' | 'DELETE'
-  readonly path: string
-  readonly body?: object
-  /** What the problems of an answer are about, for example `fleet.yaml`. */
-  readonly document?: string
-  /** How long the controller was asked to wait before it answers. */
-  readonly waitMs?: number
-  readonly answer: z.ZodMiniType<T>
-}
-
-async function exchange<T>(connection: Connection, question: Question<T>): Promise<T> {
-  const { attempt, document } = question
-  let answer: { readonly status: number; readonly text: string }
-  try {
-    answer = await send(connection, question)
-  } catch (cause) {
-    if (connection.signal.aborted) throw new OperationalError('interrupted', 'interrupted')
-    throw connectionError({ attempt, url: connection.context.url, cause })
-  }
-
-  const value = parseJson(answer.text)
-  if (answer.status >= 300) {
-    const problem = Problem.safeParse(value)
-    const known = problem.success ? problem.data : undefined
-    throw problemError({ attempt, document, status: answer.status, problem: known })
-  }
-  try {
-    return parser('answer', question.answer, 'malformed-answer')(value)
-  } catch (cause) {
-    throw new OperationalError('malformed-answer', `could not ${attempt}`, {
-      cause,
-      hint: 'tlsfleet and the controller may be of different versions: tlsfleet --version',
-    })
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Not JSON is not what was asked for: the schema says so in its own words.
-    return undefined
-  }
-}
-
-function send<T>(
-  { context, agent, signal }: Connection,
-  question: Question<T>,
-): Promise<{ readonly status: number; readonly text: string }> {
-  const body = question.body === undefined ? undefined : JSON.stringify(question.body)
-  const url = new URL(question.path, context.url)
-  const timeoutMs = ANSWER_TIMEOUT_MS + (question.waitMs ?? 0)
-  return new Promise((resolve, reject) => {
-    const request = httpsRequest(
-      url,
-      {
-        agent,
-        method: question.method,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-        headers: {
-          accept: 'application/json, application/problem+json',
-          authorization: `Bearer ${context.token}`,
-          ...(body === undefined
-            ? {}
-            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
-        },
-      },
-      response => {
-        readAll(response).then(text => resolve({ status: response.statusCode ?? 0, text }), reject)
-      },
-    )
-    request.once('error', reject)
-    request.end(body)
-  })
-}
-
-async function readAll(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of response) {
-    if (!Buffer.isBuffer(chunk)) continue
-    bytes += chunk.length
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is above ${ANSWER_BYTES_MAX} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }

@@ -19,7 +19,9 @@ import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
 
 export const Context = z.object({
   url: z.string(),
-  token: z.string(),
+  token: z.optional(z.string()),
+  /** Where they are, in place of a token: they are renewed there. */
+  certificate: z.optional(z.object({ certFile: z.string(), keyFile: z.string() })),
   /** PEM certificates that the controller is trusted by. */
   ca: z.array(z.string()).check(z.minLength(1)),
 })
@@ -112,6 +114,51 @@ export function storeContext(path: string, name: string, context: Context): void
     current: name,
     contexts: { ...config.contexts, [name]: context },
   })
+}
+
+/** Throws `no-context` for one that is not there. */
+export function useContext(path: string, name: string): void {
+  const config = prepareConfig(path)
+  selectContext(config, name)
+  writeConfig(path, { ...config, current: name })
+}
+
+/** Throws `no-context`, or `context-exists` where the new name is taken. */
+export function renameContext(path: string, from: string, to: string): void {
+  const config = prepareConfig(path)
+  const context = selectContext(config, from)
+  if (Object.hasOwn(config.contexts, to))
+    throw new OperationalError('context-exists', `could not rename context ${from} to ${to}`, {
+      cause: new Error('there is one of that name'),
+      hint: `forget it first: tlsfleet context rm ${to}`,
+    })
+  const { [from]: _moved, ...rest } = config.contexts
+  const current = config.current === from ? { current: to } : {}
+  writeConfig(path, { ...config, ...current, contexts: { ...rest, [to]: context } })
+}
+
+/** Without the current one none is current: the next command asks which. */
+export function removeContext(path: string, name: string): void {
+  const config = prepareConfig(path)
+  selectContext(config, name)
+  const { [name]: _gone, ...contexts } = config.contexts
+  const { current, ...rest } = config
+  const kept = current === undefined || current === name ? {} : { current }
+  writeConfig(path, { ...rest, ...kept, contexts })
+}
+
+/** Other roots to trust the controller by; of a context that is still what `known` says. */
+export function storeRoots(
+  path: string,
+  known: { readonly name: string; readonly context: Context },
+  ca: readonly string[],
+): void {
+  const config = prepareConfig(path)
+  const { name, context } = known
+  const stored = Object.hasOwn(config.contexts, name) ? config.contexts[name] : undefined
+  if (stored?.url !== context.url || stored.token !== context.token) return
+  const contexts = { ...config.contexts, [name]: { ...stored, ca: [...ca] } }
+  writeConfig(path, { ...config, contexts })
 }
 
 function writeConfig(path: string, config: Config): void {

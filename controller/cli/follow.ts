@@ -4,12 +4,13 @@ import type { NodeView, RolloutView } from '../../shared/contract/operator-api.t
 import { OperationalError, isRetryable } from '../../shared/errors.ts'
 import type { Client } from './client.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
-import { type Session, printable, toJsonLine } from './output.ts'
+import { type Session, printable } from './output.ts'
 import { type Progress, lineProgress, liveProgress } from './progress.ts'
 import { recapOf, recapText } from './views/recap.ts'
 
 // Below the idle timeouts of common proxies.
 const POLL_WAIT_MS = 25_000
+const PREPARING_WAIT_MS = 5_000
 const RETRY_DELAY_MS = 2_000
 // A controller that restarts is back long before; after that a person should look.
 const RETRIES_MAX = 60
@@ -37,8 +38,9 @@ export async function followRollout(
   session: Session,
   client: Client,
   started: RolloutView,
+  options: { readonly screen?: boolean } = {},
 ): Promise<ExitCode> {
-  const progress = await chooseProgress(session, started)
+  const progress = await chooseProgress(session, client, started, options.screen === true)
   // A node as it was when its step ended: its next report, seconds later, says `in-sync` only.
   const nodes = new Map<string, NodeView>()
   let rollout = started
@@ -49,7 +51,7 @@ export async function followRollout(
     // An ended rollout may still have events that were not told: the last poll is the one that is empty.
     while (!isComplete) {
       const list = await retrying(session, () =>
-        client.rolloutEvents(rollout.id, seen, POLL_WAIT_MS),
+        client.rolloutEvents(rollout.id, seen, pollWaitMs(rollout)),
       )
       rollout = list.rollout
       isComplete = hasEnded(rollout) && list.events.length === 0
@@ -72,6 +74,12 @@ export async function followRollout(
   await addMissing(session, client, rollout, nodes)
   showRecap(session, rollout, nodes)
   return rollout.status === 'succeeded' ? EXIT.ok : EXIT.notSucceeded
+}
+
+// What a node waits for is no event: it is asked for until it is known.
+function pollWaitMs({ steps }: RolloutView): number {
+  const isUnknown = steps.some(step => step.state === 'assigned' && step.reason === undefined)
+  return isUnknown ? PREPARING_WAIT_MS : POLL_WAIT_MS
 }
 
 async function retrying<T>(session: Session, ask: () => Promise<T>): Promise<T> {
@@ -101,15 +109,22 @@ async function remember(
   }
 }
 
-async function chooseProgress(session: Session, rollout: RolloutView): Promise<Progress> {
+async function chooseProgress(
+  session: Session,
+  client: Client,
+  rollout: RolloutView,
+  screen: boolean,
+): Promise<Progress> {
   const { terminal, json, paint } = session
   if (json)
     return {
       update: (_shown, { events }) => {
-        for (const event of events) terminal.out(toJsonLine({ type: 'event', event }))
+        for (const event of events) terminal.out(session.event({ type: 'event', event }))
       },
       stop: async () => {},
     }
+  if (screen && terminal.size !== undefined && !hasEnded(rollout))
+    return (await import('./watch.ts')).screenProgress(session, client, rollout)
   // More lines than the terminal has cannot be redrawn in place.
   const rows = terminal.size?.rows ?? 0
   const isLive = rollout.steps.length > 0 && rollout.steps.length + 4 <= rows && !hasEnded(rollout)
@@ -136,7 +151,7 @@ function showRecap(
   const { terminal, json, paint, width } = session
   const rows = recapOf(rollout, nodes)
   if (json) {
-    terminal.out(toJsonLine({ type: 'recap', rollout, nodes: rows }))
+    terminal.out(session.event({ type: 'recap', rollout, nodes: rows }))
     return
   }
   const gap = rows.length === 0 ? '' : '\n'

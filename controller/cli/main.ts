@@ -1,16 +1,39 @@
 #!/usr/bin/env node
-// `tlsfleet`: the operator's command line. Reads the arguments; every command is a file of its own
-// under commands/, imported when it is called, so that help and mistakes answer at once.
+// `tlsfleet`: the operator's command line. Reads the arguments; every command is declared
+// under declarations/ and has a file of its own under commands/, imported when it is called.
 
-import { Command, CommanderError, Option } from 'commander'
-import metadata from '../../package.json' with { type: 'json' }
+import { Command, CommanderError } from 'commander'
 import { systemClock } from '../../shared/clock.ts'
 import { OperationalError } from '../../shared/errors.ts'
+import { VERSION } from '../version.ts'
+import { addAuthorities } from './declarations/authorities.ts'
+import { addStart } from './declarations/start.ts'
+import { addAudit } from './declarations/audit.ts'
+import { addOperators } from './declarations/operators.ts'
+import { addNode } from './declarations/node.ts'
+import { addChange } from './declarations/change.ts'
+import { addCertificates } from './declarations/certificates.ts'
+import { addRequests } from './declarations/csr.ts'
+import { addRollout } from './declarations/rollout.ts'
+import { addCompletion } from './declarations/completion.ts'
+import { addDoctor } from './declarations/doctor.ts'
+import { addContext } from './declarations/context.ts'
+import { addExplain } from './declarations/explain.ts'
+import { addFreeze } from './declarations/freeze.ts'
+import { addRotate } from './declarations/rotate.ts'
+import { addElastic } from './declarations/elastic.ts'
+import { addAcme } from './declarations/acme.ts'
+import { addProvided } from './declarations/provided.ts'
+import { addBackup } from './declarations/backup.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from './exit-codes.ts'
+import { TOPICS_HELP } from './help-topics.ts'
 import {
+  OUTPUTS,
   type Session,
   type Terminal,
   colourPaint,
+  formatOf,
+  parseOutput,
   plainPaint,
   processTerminal,
   toJsonLine,
@@ -42,35 +65,47 @@ export async function run(argv: readonly string[], edges: Edges): Promise<ExitCo
 
 interface GlobalOptions {
   readonly json?: boolean
+  readonly output?: string
   readonly context?: string
   readonly color: boolean
 }
 
-function createProgram(edges: Edges, finish: (code: ExitCode) => void): Command {
+/** The whole tree of commands; documentation is generated from it. */
+export function createProgram(edges: Edges, finish: (code: ExitCode) => void): Command {
   const program = new Command('tlsfleet')
     .description('Keeps TLS right on fleets: plan, apply and watch what tlsfleet-controller does')
-    .version(metadata.version)
-    .option('--json', 'one JSON document on standard output; events as JSON lines')
+    .version(VERSION)
+    .option('-o, --output <format>', `${OUTPUTS.join(', ')}; wide: with more columns`)
+    .option('--json', 'as --output json: one document, events as JSON lines')
     .option('--context <name>', 'login context to use instead of the current one')
     .option('--no-color', 'no colours, also with NO_COLOR in the environment')
-    .addHelpText('after', `\n${EXIT_CODES_HELP}`)
+    .addHelpText('after', `\n${EXIT_CODES_HELP}\n\n${TOPICS_HELP}`)
   configure(program, edges)
 
   // Global options are known once the arguments are parsed, so commands make their session late.
   const act = async (command: (session: Session) => Promise<ExitCode>) =>
-    finish(await command(createSession(program.opts(), edges)))
+    finish(await command(await createSession(program.opts(), edges)))
   addStart(program, act)
+  addContext(program, act)
   addNode(program, act)
   addChange(program, act)
+  addCertificates(program, act)
+  addRotate(addAuthorities(program, act), act)
+  addRequests(program, act)
   addRollout(program, act)
+  addFreeze(program, act)
+  addElastic(program, act)
+  addProvided(program, act)
+  addAcme(program, act)
+  addBackup(program, act)
+  addOperators(program, act)
+  addAudit(program, act)
 
-  const exitCodes = program.command('exit-codes', { hidden: true })
-  exitCodes.helpInformation = () => `${EXIT_CODES_HELP}\n`
-  exitCodes.action(() => exitCodes.outputHelp())
+  addDoctor(program, act)
+  addCompletion(program, act)
+  addExplain(program, act)
   return program
 }
-
-type Act = (command: (session: Session) => Promise<ExitCode>) => Promise<void>
 
 function configure(program: Command, { terminal }: Edges): void {
   // Subcommands take these over when they are made.
@@ -89,134 +124,17 @@ function configure(program: Command, { terminal }: Edges): void {
 
 const HELP_COLUMNS = 100
 
-function addStart(program: Command, act: Act): void {
-  program
-    .command('init')
-    .description('make a controller on this machine and log in to it')
-    .option('--dir <dir>', 'where the controller keeps everything (/var/lib/tlsfleet/controller)')
-    .option('--fleet <name>', 'name of the fleet', 'main')
-    .option(
-      '--host <name...>',
-      'names and IP addresses that the controller is reached by (name of this machine)',
-    )
-    .option('--passphrase-file <file>', 'passphrase that seals the CA keys (one is made)')
-    .action(options =>
-      act(async session => (await import('./commands/init.ts')).init(session, options)),
-    )
-  program
-    .command('login')
-    .description('log in to a controller and remember it as a context')
-    .requiredOption('--url <url>', 'operator port of the controller, https://host:8443')
-    .option('--token-file <file>', 'file that holds the token')
-    .option('--token <token>', '- reads the token from standard input')
-    .option('--ca-pin <pin>', 'sha256:… of the CA, as `tlsfleet init` printed it')
-    .option('--ca-file <file>', 'PEM file with the CA, instead of a pin')
-    .action(options =>
-      act(async session => (await import('./commands/login.ts')).login(session, options)),
-    )
-}
-
-function addNode(program: Command, act: Act): void {
-  const node = program.command('node').description('add, list, show and remove nodes')
-  const load = () => import('./commands/node.ts')
-  node
-    .command('add <name>')
-    .description('add a node; prints the one line to paste on it')
-    .option('--label <key=value...>', 'labels that the fleet spec selects nodes by')
-    .option('--dns <name...>', 'DNS names for its certificates')
-    .option('--ip <address...>', 'IP addresses for its certificates')
-    .action((name: string, options) =>
-      act(async session => (await load()).addNode(session, name, options)),
-    )
-  node
-    .command('ls')
-    .description('list nodes')
-    .addOption(labelFilter())
-    .action(options => act(async session => (await load()).listNodes(session, options)))
-  node
-    .command('show <name>')
-    .description('everything about one node')
-    .action((name: string) => act(async session => (await load()).showNode(session, name)))
-  node
-    .command('rm <name>')
-    .description('remove a node and revoke its identity')
-    .option('--yes', 'do not ask')
-    .action((name: string, options) =>
-      act(async session => (await load()).removeNode(session, name, options)),
-    )
-  node
-    .command('token <name>')
-    .description('a new enrollment token for a node')
-    .action((name: string) => act(async session => (await load()).nodeToken(session, name)))
-}
-
-function labelFilter(): Option {
-  return new Option('--label <key=value...>', 'only nodes with these labels')
-}
-
-function addChange(program: Command, act: Act): void {
-  const withSpec = (command: Command) =>
-    command
-      .requiredOption('-f, --file <file>', 'fleet spec; - is standard input')
-      .option('--wait <time>', 'how long to wait for the answers of nodes', '15s')
-      .option('--no-diff', 'without unified diffs')
-  withSpec(program.command('plan').description('what applying the fleet spec would change'))
-    .addHelpText('after', '\nExit codes: 0 nothing would change, 2 something would, 1 error')
-    .action(options =>
-      act(async session => (await import('./commands/plan.ts')).plan(session, options)),
-    )
-  withSpec(program.command('apply').description('show the plan, roll it out and follow it'))
-    .option('--yes', 'do not ask')
-    .option('--quiet', 'with --yes: without the plan')
-    .option('--detach', 'start the rollout and do not follow it')
-    .addHelpText('after', '\nExit codes: 0 succeeded, 3 the rollout did not succeed, 1 error')
-    .action(options =>
-      act(async session => (await import('./commands/apply.ts')).apply(session, options)),
-    )
-  program
-    .command('trust')
-    .description('the CA certificates that clients of the services must trust, as PEM')
-    .action(() => act(async session => (await import('./commands/trust.ts')).trust(session)))
-
-  program
-    .command('status')
-    .description('the fleet: nodes, services, served certificates')
-    .addOption(labelFilter())
-    .action(options =>
-      act(async session => (await import('./commands/status.ts')).status(session, options)),
-    )
-}
-
-function addRollout(program: Command, act: Act): void {
-  const rollout = program.command('rollout').description('list, follow and abort rollouts')
-  const load = () => import('./commands/rollout.ts')
-  rollout
-    .command('ls')
-    .description('list rollouts')
-    .action(() => act(async session => (await load()).listRollouts(session)))
-  rollout
-    .command('follow <id>')
-    .description('follow a rollout to its end')
-    .addHelpText('after', '\nExit codes: 0 succeeded, 3 the rollout did not succeed, 1 error')
-    .action((id: string) => act(async session => (await load()).follow(session, id)))
-  rollout
-    .command('abort <id>')
-    .description('stop a rollout; nodes that are done stay as they are')
-    .option('--yes', 'do not ask')
-    .action((id: string, options) =>
-      act(async session => (await load()).abortRollout(session, id, options)),
-    )
-}
-
-function createSession(options: GlobalOptions, edges: Edges): Session {
+async function createSession(options: GlobalOptions, edges: Edges): Promise<Session> {
   const { terminal, environment, clock, signal } = edges
-  const json = options.json === true
-  const isColoured = options.color && !json && terminal.size !== undefined && mayColour(environment)
+  const output = options.json === true ? 'json' : parseOutput(options.output ?? 'table')
+  const format = await formatOf(output)
+  const isColoured =
+    options.color && !format.json && terminal.size !== undefined && mayColour(environment)
   return {
     terminal,
-    json,
+    ...format,
     paint: isColoured ? colourPaint : plainPaint,
-    width: terminal.size?.columns,
+    width: output === 'wide' ? 'wide' : terminal.size?.columns,
     contextName: options.context,
     environment,
     clock,
@@ -239,13 +157,23 @@ async function fail(argv: readonly string[], edges: Edges, error: unknown): Prom
   const { errorText, errorView } = await import('./views/error.ts')
   const view = errorView(error)
   // The arguments may not have been understood, so the options are looked for in the text.
-  if (argv.includes('--json')) terminal.err(toJsonLine({ error: view }))
+  // One JSON line is YAML too.
+  if (argv.some(isForPrograms)) terminal.err(toJsonLine({ error: view }))
   else {
     const isColoured =
       terminal.errorIsTerminal && !argv.includes('--no-color') && mayColour(environment)
     terminal.err(errorText(view, isColoured ? colourPaint : plainPaint))
   }
   return view.code === 'interrupted' ? EXIT.interrupted : EXIT.error
+}
+
+function isForPrograms(argument: string, index: number, argv: readonly string[]): boolean {
+  const isFormat = /^(json|yaml)$/.test(argv[index + 1] ?? '')
+  return (
+    argument === '--json' ||
+    ((argument === '-o' || argument === '--output') && isFormat) ||
+    /^(--output=|-o)(json|yaml)$/.test(argument)
+  )
 }
 
 if (import.meta.main) {

@@ -2,6 +2,8 @@
 // that came over the wire is made harmless before a person sees it.
 
 import { styleText } from 'node:util'
+import { unreachable } from '../../shared/assert.ts'
+import { OperationalError } from '../../shared/errors.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Width } from './table.ts'
 
@@ -15,6 +17,8 @@ export interface Terminal {
   readonly size: { readonly columns: number; readonly rows: number } | undefined
   /** One line of what was typed; empty at the end of input. */
   ask(question: string, signal: AbortSignal): Promise<string>
+  /** As `ask`, for what nobody must see: it is not shown while it is typed. */
+  askSecretly(question: string, signal: AbortSignal): Promise<string>
   /** All of standard input. */
   readInput(): Promise<string>
 }
@@ -22,7 +26,12 @@ export interface Terminal {
 /** What every command gets besides its own options. */
 export interface Session {
   readonly terminal: Terminal
+  /** The output is for programs, in the format of `document`: nobody is asked, nothing is drawn. */
   readonly json: boolean
+  /** A whole answer as text. */
+  document(value: unknown): string
+  /** One of several: events, as they come. */
+  event(value: unknown): string
   readonly paint: Paint
   /** Of standard output. */
   readonly width: Width
@@ -63,9 +72,41 @@ export const colourPaint: Paint = {
   cyan: text => styleText('cyan', text, ALWAYS),
 }
 
-/** One JSON document with --json, else what `view` makes of the value. */
+export const OUTPUTS = ['table', 'wide', 'json', 'yaml'] as const
+export type Output = (typeof OUTPUTS)[number]
+
+/** What `--output` means; YAML is loaded when somebody wants it. */
+export async function formatOf(
+  output: Output,
+): Promise<Pick<Session, 'json' | 'document' | 'event'>> {
+  switch (output) {
+    case 'table':
+    case 'wide':
+      return { json: false, document: toJson, event: toJsonLine }
+    case 'json':
+      return { json: true, document: toJson, event: toJsonLine }
+    case 'yaml': {
+      const { stringify } = await import('yaml')
+      // Of several documents each begins with its mark.
+      return { json: true, document: stringify, event: value => `---\n${stringify(value)}` }
+    }
+    default:
+      return unreachable(output)
+  }
+}
+
+/** Throws `usage` for what is no format. */
+export function parseOutput(text: string): Output {
+  const output = OUTPUTS.find(one => one === text)
+  if (output !== undefined) return output
+  throw new OperationalError('usage', `there is no output format ${text}`, {
+    hint: `choose one of ${OUTPUTS.join(', ')}`,
+  })
+}
+
+/** One document with --output json or yaml, else what `view` makes of the value. */
 export function show<T>(session: Session, value: T, view: (value: T) => string): void {
-  session.terminal.out(session.json ? toJson(value) : view(printable(value)))
+  session.terminal.out(session.json ? session.document(value) : view(printable(value)))
 }
 
 export function toJson(value: unknown): string {
@@ -109,29 +150,50 @@ const UNPRINTABLE = /(?!\n)[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u
 /** The terminal of this process. */
 export function processTerminal(): Terminal {
   const { stdin, stdout, stderr } = process
-  // `tlsfleet status | head` ends the reader first; that is no error of ours.
-  stdout.on('error', error => {
-    if (!('code' in error && error.code === 'EPIPE')) throw error
-  })
+  // Once, however many commands one process runs.
+  if (!stdout.listeners('error').includes(tolerateNoReader)) stdout.on('error', tolerateNoReader)
   return {
     out: text => void stdout.write(text),
     err: text => void stderr.write(text),
     canAsk: stdin.isTTY && stderr.isTTY,
     errorIsTerminal: stderr.isTTY,
-    size: stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : undefined,
-    async ask(question, signal) {
-      const { createInterface } = await import('node:readline/promises')
-      const lines = createInterface({ input: stdin, output: stderr })
-      const ended = new Promise<undefined>(resolve => lines.once('close', () => resolve(undefined)))
-      try {
-        const answer = await Promise.race([lines.question(question, { signal }), ended])
-        // Ctrl-C and Ctrl-D leave the cursor behind the question.
-        if (answer === undefined) stderr.write('\n')
-        return answer ?? ''
-      } finally {
-        lines.close()
-      }
+    get size() {
+      return stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : undefined
+    },
+    ask: (question, signal) => askLine(question, stderr, signal),
+    async askSecretly(question, signal) {
+      const { Writable } = await import('node:stream')
+      stderr.write(question)
+      // The line editor echoes to its output: to nobody, here.
+      const nobody = new Writable({ write: (_chunk, _encoding, done) => done() })
+      const answer = await askLine('', nobody, signal)
+      stderr.write('\n')
+      return answer
     },
     readInput: async () => (await import('node:stream/consumers')).text(stdin),
+  }
+}
+
+// `tlsfleet status | head` ends the reader first; that is no error of ours.
+function tolerateNoReader(error: Error): void {
+  if (!('code' in error && error.code === 'EPIPE')) throw error
+}
+
+async function askLine(
+  question: string,
+  output: NodeJS.WritableStream,
+  signal: AbortSignal,
+): Promise<string> {
+  const { createInterface } = await import('node:readline/promises')
+  // A terminal even where the output is none: the line is edited, and the terminal's own echo is off.
+  const lines = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY })
+  const ended = new Promise<undefined>(resolve => lines.once('close', () => resolve(undefined)))
+  try {
+    const answer = await Promise.race([lines.question(question, { signal }), ended])
+    // Ctrl-C and Ctrl-D leave the cursor behind the question.
+    if (answer === undefined) output.write('\n')
+    return answer ?? ''
+  } finally {
+    lines.close()
   }
 }

@@ -1,15 +1,18 @@
 // First contact with a controller that is known by a pin alone: `sha256:` and the digest of the
 // public key of its root CA, 64 hex digits.
 
+import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { connect, type DetailedPeerCertificate } from 'node:tls'
+import { connect } from 'node:tls'
 import { OperationalError } from '../../shared/errors.ts'
-import { pemOf } from '../../shared/pki/pem.ts'
+import { isSelfSigned } from '../../shared/pki/facts.ts'
+import { parseCertificate, pemOf } from '../../shared/pki/pem.ts'
 import { isPin, spkiPin, verifyPinnedChain } from '../../shared/pki/pin.ts'
 import { connectionError } from './connection-errors.ts'
 
 const CONNECT_TIMEOUT_MS = 15_000
-// Root, intermediate and leaf are three; a longer chain is not from tlsfleet-controller.
+// Root, intermediate and leaf are three, and two more for each of two roots before; a longer chain is not
+// from tlsfleet-controller.
 const CHAIN_MAX = 8
 
 /**
@@ -26,7 +29,9 @@ export async function fetchPinnedRoot(url: string, pin: string, nowMs: number): 
 
   const chain = (await fetchChain(url)).map(der => pemOf(der))
   const broken = verifyPinnedChain(chain, wanted, { host: new URL(url).hostname, nowMs })
-  const root = chain.find(pem => broken === undefined && spkiPin(pem) === wanted)
+  // The key may be certified by the root before it as well: what is trusted from now on is the root.
+  const isRoot = (pem: string) => spkiPin(pem) === wanted && isSelfSigned(parseCertificate(pem))
+  const root = broken === undefined ? chain.find(isRoot) : undefined
   if (root !== undefined) return root
   const isOther = broken === undefined || broken.code === 'pin-mismatch'
   const code = isOther ? 'pin-mismatch' : 'controller-not-trusted'
@@ -53,7 +58,7 @@ function fetchChain(url: string): Promise<readonly Uint8Array[]> {
       rejectUnauthorized: false,
     })
     socket.once('secureConnect', () => {
-      resolve(chainOf(socket.getPeerCertificate(true)))
+      resolve(chainOf(socket.getPeerX509Certificate()))
       socket.destroy()
     })
     socket.once('timeout', () => {
@@ -64,15 +69,10 @@ function fetchChain(url: string): Promise<readonly Uint8Array[]> {
   })
 }
 
-function chainOf(leaf: DetailedPeerCertificate): readonly Uint8Array[] {
+/** As sent. */
+function chainOf(leaf: X509Certificate | undefined): readonly Uint8Array[] {
   const chain: Uint8Array[] = []
-  // A root names itself as its issuer.
-  let seen: DetailedPeerCertificate | undefined
-  let current: DetailedPeerCertificate | undefined = leaf
-  while (current?.raw !== undefined && current !== seen && chain.length < CHAIN_MAX) {
-    chain.push(current.raw)
-    seen = current
-    current = current.issuerCertificate
-  }
+  for (let one = leaf; one !== undefined && chain.length < CHAIN_MAX; one = one.issuerCertificate)
+    chain.push(one.raw)
   return chain
 }

@@ -4,7 +4,7 @@
 import type { RolloutEventList, RolloutView } from '../../shared/contract/operator-api.ts'
 import { unreachable } from '../../shared/assert.ts'
 import type { Paint, Terminal } from './output.ts'
-import { type StepView, eventLine, stepText } from './views/rollout.ts'
+import { type StepView, eventLine, heldUpLine, isHeldUp, stepText } from './views/rollout.ts'
 
 export interface Progress {
   /** `shown` is fit for people, `raw` as it came. */
@@ -13,9 +13,15 @@ export interface Progress {
 }
 
 export function lineProgress(terminal: Terminal, paint: Paint): Progress {
+  const told = new Map<string, string | undefined>()
   return {
-    update: ({ events }) => {
+    update: ({ events, rollout: { steps } }) => {
       for (const event of events) terminal.out(eventLine(event, paint))
+      for (const step of steps.filter(isHeldUp)) {
+        if (told.get(step.node) === step.reason?.message) continue
+        told.set(step.node, step.reason?.message)
+        terminal.out(heldUpLine(step, paint))
+      }
     },
     stop: async () => {},
   }

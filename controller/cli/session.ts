@@ -5,20 +5,37 @@ import { basename } from 'node:path'
 import { OperationalError, systemErrorCode } from '../../shared/errors.ts'
 import { type Client, createClient } from './client.ts'
 import { configPath, readConfig, selectContext } from './context.ts'
+import { followIdentityRoots } from './identity-roots.ts'
 import type { Session } from './output.ts'
+import { relativeTime } from './views/words.ts'
 
 /** Runs `work` with a client of the chosen context, and closes it whatever happens. */
 export async function withClient<T>(
   session: Session,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const config = readConfig(configPath(session.environment))
-  const client = createClient(selectContext(config, session.contextName), session.signal)
+  const path = configPath(session.environment)
+  const config = readConfig(path)
+  const context = selectContext(config, session.contextName)
+  const client = createClient(context, session.signal)
   try {
     return await work(client)
   } finally {
+    const name = session.contextName ?? config.current ?? ''
+    warnOfEnd(session, client.credentialEnds())
+    await followIdentityRoots(session, client, { path, name, context })
     client.close()
   }
+}
+
+// On the error output: programs read the other one.
+function warnOfEnd({ terminal, clock }: Session, ends: string | undefined): void {
+  const endsAtMs = Date.parse(ends ?? '')
+  if (Number.isNaN(endsAtMs)) return
+  const when = relativeTime(endsAtMs, clock.now())
+  terminal.err(
+    `warning: this login ends ${when}; an admin makes a new token (tlsfleet token create), log in with it (tlsfleet login), or renew the certificate\n`,
+  )
 }
 
 export interface SpecFile {

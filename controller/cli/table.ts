@@ -1,29 +1,34 @@
 // Tables for people: aligned columns, two spaces apart. The last column may be long; on a terminal
-// it is wrapped under itself, anywhere else it stays on one line for grep.
+// it is wrapped under itself, anywhere else it stays on one line for grep. Some columns are for `--output wide`.
 
 import { stripVTControlCharacters } from 'node:util'
 
 export interface Column {
   readonly title: string
   readonly align?: 'left' | 'right'
+  /** Shown with `--output wide` only. */
+  readonly wide?: true
 }
 
-/** Columns of the terminal; undefined when the text does not go to one. */
-export type Width = number | undefined
+/** Columns of the terminal; undefined when the text does not go to one. `wide`: all there is, on one line. */
+export type Width = number | 'wide' | undefined
 
 const GAP = '  '
 // A narrower last column would be a word a line, which is harder to read than the terminal's own wrapping.
 const LAST_COLUMN_MIN = 24
 
 export function formatTable(
-  columns: readonly Column[],
-  rows: readonly (readonly string[])[],
+  all: readonly Column[],
+  allRows: readonly (readonly string[])[],
   width: Width,
 ): string {
+  const isShown = all.map(column => width === 'wide' || column.wide !== true)
+  const columns = all.filter((_, index) => isShown[index])
+  const rows = allRows.map(row => row.filter((_, index) => isShown[index]))
   const lines = [columns.map(column => column.title), ...rows]
   const widths = columns.map((_, index) => Math.max(...lines.map(row => widthOf(row[index] ?? ''))))
   const indent = widths.slice(0, -1).reduce((sum, one) => sum + one + GAP.length, 0)
-  const room = width === undefined ? Infinity : width - indent
+  const room = typeof width === 'number' ? width - indent : Infinity
   const wrapAt = room < LAST_COLUMN_MIN ? Infinity : room
 
   return lines.map(row => formatRow(columns, widths, row, { indent, wrapAt })).join('')

@@ -5,49 +5,58 @@ import type {
   ClientAuth,
   Issuer,
   KeyType,
-  ServiceTls,
+  ServiceName,
+  TlsSwitch,
   TlsVersion,
 } from '../../shared/contract/service.ts'
-import { formatDuration } from '../../shared/duration.ts'
 import { OperationalError } from '../../shared/errors.ts'
+import { isSelfSigned } from '../../shared/pki/facts.ts'
 import { normalizeNames } from '../../shared/pki/names.ts'
+import { directoryOf } from './acme.ts'
+import { lifetimeFor } from './lifetime-policy.ts'
+import type { PickedNames } from './node-names.ts'
+import type { RolloutIntent } from './rollout-spec.ts'
 import type { Selector } from './selector.ts'
 import type { Path } from './spec-problems.ts'
-import type { Defaults, ServiceEntry } from './spec-schema.ts'
+import { type Defaults, isClient, type ServerEntry, type ServiceEntry } from './spec-schema.ts'
 
 /** Defaults are filled in, durations are numbers, names normalized: what compile works with. */
-export interface FleetSpec {
+export interface FleetSpec extends RolloutIntent {
   readonly fleet: string
   readonly services: readonly ServiceIntent[]
 }
 
-export type ServiceIntent = {
+interface CommonIntent {
   readonly nodes: Selector
-  /** A part of the node's recorded names; undefined: all of them. */
-  readonly names: { readonly dns: readonly string[]; readonly ip: readonly string[] } | undefined
+  readonly tls: TlsSwitch
+  readonly verify: { readonly stableForMs: number; readonly deadlineMs: number }
+}
+
+/** What an entry says of a product with a listener of its own. */
+export interface ServerSettings {
+  readonly names: PickedNames
+  /** Where clients find the listener; undefined: the port that the product has by itself. */
+  readonly port: number | undefined
   readonly issuer: Exclude<Issuer, 'local-ca'>
   readonly key: KeyType
   readonly lifetimeMs: number
   readonly renewBeforeMs: number
   readonly minVersion: TlsVersion
   readonly clientAuth: ClientAuth
-  readonly verify: { readonly stableForMs: number; readonly deadlineMs: number }
-  /** For issuer `files`, whose CA is not ours. */
+  /** For issuers whose CA is not ours. */
   readonly trust: readonly string[]
-} & ProductIntent
+  /** Issuer `provided`: name of the uploaded pair. */
+  readonly provided: string | undefined
+  /** Issuer `acme`: name of the directory in the controller's configuration. */
+  readonly directory: string | undefined
+}
 
-type ProductIntent = {
-  [S in ServiceTls['service']]: {
-    readonly service: S
-    readonly options: Extract<ServiceTls, { service: S }>['options'] | undefined
-  }
-}[ServiceTls['service']]
-
-const DAY_MS = 86_400_000
-
-/** Clients, browsers among them, refuse leaves with a longer life, and a stolen key lives as long. */
-export const INTERNAL_LIFETIME_MS_MAX = 398 * DAY_MS
-const LIFETIME_MS_DEFAULT = 30 * DAY_MS
+export type ServiceIntent = CommonIntent & {
+  readonly service: ServiceName
+  /** Undefined: the product is only a client. */
+  readonly server: ServerSettings | undefined
+  readonly options: ServiceEntry['options']
+}
 
 type Report = (path: Path, message: string) => void
 
@@ -57,6 +66,27 @@ export function resolveEntry(
   defaults: Defaults,
   report: Report,
 ): ServiceIntent {
+  const verify = {
+    stableForMs: entry.verify?.stableFor ?? defaults.verify?.stableFor ?? 5_000,
+    deadlineMs: entry.verify?.deadline ?? defaults.verify?.deadline ?? 300_000,
+  }
+  if (verify.stableForMs >= verify.deadlineMs)
+    report(['verify'], 'verify.stableFor must be shorter than verify.deadline')
+  return {
+    service: entry.service,
+    options: entry.options,
+    nodes: selectorOf(entry, report),
+    tls: entry.tls ?? defaults.tls ?? 'on',
+    verify,
+    server: isServerEntry(entry) ? serverSettings(entry, defaults, report) : undefined,
+  }
+}
+
+function isServerEntry(entry: ServiceEntry): entry is ServerEntry {
+  return !isClient(entry.service)
+}
+
+function serverSettings(entry: ServerEntry, defaults: Defaults, report: Report): ServerSettings {
   const wanted = entry.issuer ?? defaults.issuer ?? 'internal'
   const issuer = wanted === 'local-ca' ? 'internal' : wanted
   if (wanted === 'local-ca')
@@ -65,54 +95,60 @@ export function resolveEntry(
       'issuer `local-ca` works on a node without a controller only; use `internal`',
     )
 
-  const lifetimeMs = entry.lifetime ?? defaults.lifetime ?? LIFETIME_MS_DEFAULT
-  const renewBeforeMs = entry.renewBefore ?? defaults.renewBefore ?? Math.round(lifetimeMs / 3)
-  const shorter =
-    entry.lifetime === undefined && entry.renewBefore !== undefined ? 'renewBefore' : 'lifetime'
-  if (renewBeforeMs >= lifetimeMs)
-    report(
-      [shorter],
-      `renewBefore (${formatDuration(renewBeforeMs)}) must be shorter than lifetime (${formatDuration(lifetimeMs)})`,
-    )
-  if (issuer === 'internal' && lifetimeMs > INTERNAL_LIFETIME_MS_MAX)
-    report(
-      ['lifetime'],
-      `a certificate of issuer \`internal\` lives at most ${formatDuration(INTERNAL_LIFETIME_MS_MAX)}`,
-    )
+  const { lifetimeMs, renewBeforeMs } = lifetimeFor(issuer, { entry, defaults }, report)
 
-  const verify = {
-    stableForMs: entry.verify?.stableFor ?? defaults.verify?.stableFor ?? 5_000,
-    deadlineMs: entry.verify?.deadline ?? defaults.verify?.deadline ?? 300_000,
-  }
-  if (verify.stableForMs >= verify.deadlineMs)
-    report(['verify'], 'verify.stableFor must be shorter than verify.deadline')
-
-  const trust = entry.trust ?? (issuer === 'files' ? defaults.trust : undefined) ?? []
-  if (trust.length > 0 && issuer !== 'files')
-    report(['trust'], 'trust is for issuer `files`; the other issuers bring their own')
+  const isForeign = FOREIGN_ISSUERS.includes(issuer)
+  const trust = entry.trust ?? (isForeign ? defaults.trust : undefined) ?? []
+  if (trust.length > 0 && !isForeign)
+    report(
+      ['trust'],
+      `trust is for the issuers ${FOREIGN_ISSUERS.join(', ')}; the other issuers bring their own`,
+    )
   for (const [index, pem] of trust.entries())
     if (!isCertificate(pem)) report(['trust', index], 'is not a certificate in PEM form')
+  if (REQUESTED_ISSUERS.includes(issuer) && trust.every(isCertificate) && !holdsRoot(trust))
+    report(['trust'], 'holds no root: an intermediate alone vouches for no certificate')
 
   return {
-    ...productOf(entry),
-    nodes: selectorOf(entry, report),
     names: namesOf(entry, report),
+    port: entry.port,
     issuer,
     key: entry.key ?? defaults.key ?? 'ec-p256',
     lifetimeMs,
     renewBeforeMs,
     minVersion: entry.minVersion ?? defaults.minVersion ?? '1.2',
     clientAuth: entry.clientAuth ?? defaults.clientAuth ?? 'none',
-    verify,
     trust,
+    provided: providedOf(entry, defaults, issuer, report),
+    directory: directoryOf(entry, defaults, issuer, report),
   }
 }
 
-// Written out so that product and options stay one pair for the compiler.
-function productOf(entry: ServiceEntry): ProductIntent {
-  return entry.service === 'prometheus'
-    ? { service: entry.service, options: entry.options }
-    : { service: entry.service, options: entry.options }
+/** Whose answers are checked against `trust` when they come. */
+const REQUESTED_ISSUERS: readonly Issuer[] = ['csr', 'acme']
+
+function holdsRoot(trust: readonly string[]): boolean {
+  return trust.length === 0 || trust.some(pem => isSelfSigned(new X509Certificate(pem)))
+}
+
+/** Whose CA only the operator knows. */
+const FOREIGN_ISSUERS: readonly Issuer[] = ['files', 'provided', 'csr', 'acme']
+
+function providedOf(
+  entry: ServerEntry,
+  defaults: Defaults,
+  issuer: Issuer,
+  report: Report,
+): string | undefined {
+  if (issuer !== 'provided') {
+    if (entry.provided !== undefined)
+      report(['provided'], `provided is for issuer \`provided\`, not for \`${issuer}\``)
+    return undefined
+  }
+  const name = entry.provided ?? defaults.provided
+  if (name === undefined)
+    report(['issuer'], 'issuer `provided` needs the name of an uploaded pair: `provided: NAME`')
+  return name
 }
 
 function selectorOf({ nodes }: ServiceEntry, report: Report): Selector {
@@ -129,8 +165,8 @@ function selectorOf({ nodes }: ServiceEntry, report: Report): Selector {
   }
 }
 
-function namesOf(entry: ServiceEntry, report: Report): ServiceIntent['names'] {
-  if (entry.names === undefined) return undefined
+function namesOf(entry: ServerEntry, report: Report): ServerSettings['names'] {
+  if (entry.names === undefined || entry.names === 'dns') return entry.names
   try {
     const names = normalizeNames(
       { dns: entry.names.dns ?? [], ip: entry.names.ip ?? [] },

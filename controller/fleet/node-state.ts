@@ -11,6 +11,8 @@ export interface NodeFacts {
   /** Heard of since it was enrolled. */
   readonly seen: boolean
   readonly online: boolean
+  /** Why it was locked out, until it is enrolled anew. */
+  readonly lock?: Reason | undefined
   readonly desired: Pick<DesiredState, 'generation' | 'mode' | 'content'> | undefined
   readonly report: Pick<Report, 'observedGeneration' | 'services' | 'problem'> | undefined
 }
@@ -21,7 +23,9 @@ export interface JudgedNode {
 }
 
 /** The first rule that holds decides; a node that is silent is offline whatever it said last. */
-export function nodeState({ enrolled, seen, online, desired, report }: NodeFacts): JudgedNode {
+export function nodeState(facts: NodeFacts): JudgedNode {
+  const { enrolled, seen, online, lock, desired, report } = facts
+  if (lock !== undefined) return { state: 'locked', reason: lock }
   if (!enrolled) return judged('pending', 'not-enrolled', 'no agent has enrolled as this node yet')
   if (!online)
     return seen

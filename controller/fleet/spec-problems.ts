@@ -161,7 +161,8 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
 }
 
 function unknownKey(path: Path, key: string, value: unknown): string {
-  const known = knownKeysAt(path, valueAt(value, [...path.slice(0, -1), 'service']))
+  // The product is named in the entry itself: services, its index.
+  const known = knownKeysAt(path, valueAt(value, [...path.slice(0, 2), 'service']))
   const near = nearest(key, known)
   if (near !== undefined) return `unknown key \`${key}\`; did you mean \`${near}\`?`
   const hint = key === '<<' ? 'merge keys are not supported, use `defaults`' : KEY_HINTS.get(key)

@@ -13,6 +13,7 @@ import {
   type Source,
   type SpecProblem,
 } from './spec-problems.ts'
+import { resolveRollout } from './rollout-spec.ts'
 import { FleetDocument } from './spec-schema.ts'
 
 export type ParsedFleetSpec =
@@ -64,6 +65,7 @@ export function parseFleetSpec(text: string): ParsedFleetSpec {
         })
       }),
     ),
+    ...resolveRollout(parsed.data, (path, message) => findings.push({ path, message })),
   }
   const problems = [...broken, ...findings.map(place)]
   if (problems.length > 0) return invalid(problems)

@@ -3,36 +3,39 @@
 
 import { unreachable } from '../../shared/assert.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
-import { evolveAll, hasEnded, isFailure, isInMotion, isSettled } from './evolve.ts'
-import { judgeBeforePermit, judgeMotion, nextGeneration, plannedSteps, viewOf } from './judge.ts'
-import type { FleetView, Rollout, RolloutEvent } from './rollout.ts'
+import { failedGate, judgeBatch, overdue, paused, releases, withdrawals } from './batches.ts'
+import { evolveAll } from './evolve.ts'
+import { judgeBeforePermit, judgeDeferred, judgeMotion, unclearFor, viewOf } from './judge.ts'
+import { permits, redGroup } from './permits.ts'
+import { judgeSection } from './section.ts'
+import type { FleetView, Now, Rollout, RolloutEvent, Step } from './rollout.ts'
+import {
+  countSteps,
+  FAILED,
+  IN_MOTION,
+  markedStepsIn,
+  OPEN,
+  phaseOf,
+  stepsIn,
+  sum,
+} from './steps.ts'
 
-// Bounds the transaction that stores the events; the rest is assigned by the next decision.
-const ASSIGNMENTS_MAX = 256
+// Bounds the transaction that stores the events; the next decision makes the rest.
+const PREPARATIONS_MAX = 256
 
 // The longest message that a Reason may carry, less room for the name of the node.
 const MESSAGE_LENGTH_MAX = 3_800
 
-export type RolloutCommand =
-  | { readonly kind: 'claim'; readonly node: string; readonly generation: number }
-  | { readonly kind: 'abort'; readonly reason: Reason }
-
-export interface Refusal {
-  readonly kind: 'refused'
-  readonly reason: Reason
-}
-
 /** What follows from the fleet as last observed. Empty when nothing is to be done. */
-export function decide(rollout: Rollout, fleet: FleetView, nowMs: number): readonly RolloutEvent[] {
+export function decide(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
   switch (rollout.status) {
     case 'planned':
-      return [{ kind: 'started', atMs: nowMs }]
+      return mayStart(rollout, fleet) ? [{ kind: 'started', ...now }] : []
     case 'staging':
-      return decideStaging(rollout, fleet, nowMs)
     case 'running':
-      return decideRunning(rollout, fleet, nowMs)
+      return decideActive(rollout, fleet, now)
     case 'draining':
-      return decideDraining(rollout, fleet, nowMs)
+      return decideDraining(rollout, fleet, now)
     case 'succeeded':
     case 'partial':
     case 'failed':
@@ -44,185 +47,140 @@ export function decide(rollout: Rollout, fleet: FleetView, nowMs: number): reado
   }
 }
 
-/** An operator's or an agent's request as events (none: it holds already), or why it is refused. */
-export function request(
-  rollout: Rollout,
-  command: RolloutCommand,
-  fleet: FleetView,
-  nowMs: number,
-): readonly RolloutEvent[] | Refusal {
-  switch (command.kind) {
-    case 'claim':
-      return requestClaim(rollout, command, nowMs)
-    case 'abort':
-      return requestAbort(rollout, command.reason, fleet, nowMs)
-    default:
-      return unreachable(command)
-  }
+function mayStart({ plan, approvedBy }: Rollout, fleet: FleetView): boolean {
+  const { approvals, autoStart } = plan.settings
+  const isFree = fleet.frozen === undefined && redGroup({ plan }, fleet) === undefined
+  return autoStart && isFree && approvedBy.length >= approvals
 }
 
-function decideStaging(rollout: Rollout, fleet: FleetView, atMs: number): readonly RolloutEvent[] {
-  const events: RolloutEvent[] = []
-  let assignments = 0
-  for (const step of plannedSteps(rollout)) {
-    const view = viewOf(fleet, step.node)
-    if (step.state === 'waiting' && view?.online === true && assignments++ >= ASSIGNMENTS_MAX)
-      continue
-    events.push(...judgeBeforePermit(step, view, atMs))
-  }
-  const next = evolveAll(rollout, events)
-  const drain = drainAfterFailure(next, fleet, atMs)
-  if (drain.length > 0) return [...events, ...drain]
-  const isStaged = Object.values(next.steps).every(
-    step => step.state === 'staged' || isSettled(step),
-  )
-  return isStaged ? [...events, { kind: 'staged', atMs }] : events
-}
-
-function decideRunning(rollout: Rollout, fleet: FleetView, atMs: number): readonly RolloutEvent[] {
-  const events = judgeMotion(rollout, fleet, atMs)
+function decideActive(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
+  const events = judgeMotion(rollout, fleet, now)
+  events.push(...judgeSection(evolveAll(rollout, events), now))
   const moved = evolveAll(rollout, events)
-  const drain = drainAfterFailure(moved, fleet, atMs)
-  if (drain.length > 0) return [...events, ...drain]
-  if (Object.values(moved.steps).some(isInMotion)) return events
+  const stop = drainAfterFailure(moved, fleet, now)
+  if (stop.length > 0) return [...events, ...stop]
 
-  const permit = permitNext(moved, fleet, atMs)
-  events.push(...permit)
-  const next = evolveAll(moved, permit)
-  const drainAtLast = drainAfterFailure(next, fleet, atMs)
-  if (drainAtLast.length > 0) return [...events, ...drainAtLast]
-  const steps = Object.values(next.steps)
-  if (!steps.every(isSettled)) return events
-  const status = steps.every(step => step.state === 'done') ? 'succeeded' : 'partial'
-  return [...events, ...releases(next, fleet, atMs), { kind: 'ended', status, atMs }]
+  const freeze = judgeFreeze(moved, fleet, now)
+  const next = evolveAll(moved, freeze)
+  events.push(...freeze)
+  if (next.pausedBy.length > 0) return events
+  const late = overdue(next, now)
+  if (late !== undefined) return [...events, ...paused(next, fleet, 'deadline', late, now)]
+
+  const unclear = unclearFor(next, fleet, now)
+  if (unclear !== undefined)
+    return [...events, ...paused(next, fleet, 'inconclusive', unclear, now)]
+
+  const more = next.status === 'staging' ? stage(next, fleet, now) : run(next, fleet, now)
+  const last = drainAfterFailure(evolveAll(next, more), fleet, now)
+  return [...events, ...more, ...last]
 }
 
-function decideDraining(rollout: Rollout, fleet: FleetView, atMs: number): readonly RolloutEvent[] {
-  const judged = judgeMotion(rollout, fleet, atMs)
-  const events = [...judged, ...withdrawals(evolveAll(rollout, judged), fleet, DRAINING, atMs)]
+function judgeFreeze(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
+  const isFrozen = rollout.pausedBy.includes('frozen')
+  if (fleet.frozen === undefined)
+    return isFrozen ? [{ kind: 'resumed', cause: 'frozen', ...now }] : []
+  return isFrozen ? [] : paused(rollout, fleet, 'frozen', fleet.frozen, now)
+}
+
+function stage(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
+  const events = prepare(rollout, fleet, now)
   const next = evolveAll(rollout, events)
-  if (Object.values(next.steps).some(isInMotion)) return events
-  const { toward } = next
-  // No event leads toward superseded yet.
-  if (toward !== 'failed' && toward !== 'aborted') return events
-  return [...events, ...releases(next, fleet, atMs), { kind: 'ended', status: toward, atMs }]
+  if (drainReason(next) !== undefined) return events
+  const counts = countSteps(next)
+  const lacking = counts.waiting + counts.assigned
+  const isWhole = !phaseOf(next).coordinated || sum(counts, [...FAILED, 'deferred']) === 0
+  return lacking === 0 && isWhole ? [...events, { kind: 'staged', ...now }] : events
 }
 
-/** The first staged node in plan order that can take a permit, and those before it that cannot. */
-function permitNext(rollout: Rollout, fleet: FleetView, atMs: number): readonly RolloutEvent[] {
-  const events: RolloutEvent[] = []
-  for (const step of plannedSteps(rollout)) {
-    if (step.state !== 'staged') continue
-    const view = viewOf(fleet, step.node)
-    const hindrance = judgeBeforePermit(step, view, atMs)
-    events.push(...hindrance)
-    if (hindrance.some(event => event.kind === 'node-refused')) return events
-    if (hindrance.length > 0) continue
-    const generation = nextGeneration(step, view)
-    events.push({ kind: 'node-permitted', node: step.node, generation, atMs })
-    return events
+/** Gives documents to nodes that wait, and takes note of what came of them. */
+function prepare(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
+  const back = judgeDeferred(rollout, fleet, now, PREPARATIONS_MAX)
+  const here = evolveAll(rollout, back)
+  const events: RolloutEvent[] = [...back]
+  // Staging is ramped too: the others are given nothing before the canaries have taken it well.
+  const canaries = countSteps(here, 0)
+  const reach = canaries.waiting + canaries.assigned > 0 ? 0 : undefined
+  const judge = (steps: Iterable<Step>) => {
+    for (const step of steps) {
+      if (events.length >= PREPARATIONS_MAX) return
+      events.push(...judgeBeforePermit(here, step, viewOf(fleet, step.node), now))
+    }
   }
+  judge(markedStepsIn(here, fleet.ripe, ['assigned'], reach))
+  judge(stepsIn(here, ['waiting'], reach))
   return events
 }
 
-function drainAfterFailure(
+function run(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
+  const prepared = prepare(rollout, fleet, now)
+  const ready = evolveAll(rollout, prepared)
+  if (drainReason(ready) !== undefined) return prepared
+  const baseline = takeBaseline(ready, fleet, now)
+  // Nobody moves before it is known how things were.
+  if (baseline === 'pending') return prepared
+  const known = acknowledge(evolveAll(ready, baseline), now)
+  const before = evolveAll(ready, [...baseline, ...known])
+  const permitted = permits(before, fleet, now)
+  const next = evolveAll(before, permitted)
+  const events = [...prepared, ...baseline, ...known, ...permitted]
+  if (drainReason(next) !== undefined) return events
+  if (sum(countSteps(next, next.batchIndex), OPEN) > 0) return events
+  return [...events, ...judgeBatch(next, fleet, now)]
+}
+
+// What was acknowledged with the plan is not asked once more.
+function acknowledge(rollout: Rollout, now: Now): readonly RolloutEvent[] {
+  const { plan, acknowledgedBy } = rollout
+  const isOpen = phaseOf(rollout).coordinated && acknowledgedBy === undefined
+  if (plan.acknowledged !== true || !isOpen) return []
+  return [{ kind: 'downtime-acknowledged', by: plan.author, ...now }]
+}
+
+function takeBaseline(
+  { baseline: taken }: Rollout,
+  { baseline }: FleetView,
+  now: Now,
+): readonly RolloutEvent[] | 'pending' {
+  if (taken !== undefined || baseline === undefined) return []
+  return baseline === 'pending' ? 'pending' : [{ kind: 'baseline-taken', ...baseline, ...now }]
+}
+
+function decideDraining(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
+  const judged = judgeMotion(rollout, fleet, now)
+  judged.push(...judgeSection(evolveAll(rollout, judged), now))
+  const events = [...judged, ...withdrawals(evolveAll(rollout, judged), fleet, DRAINING, now)]
+  const next = evolveAll(rollout, events)
+  if (sum(countSteps(next), IN_MOTION) > 0 || next.toward === undefined) return events
+  const released = releases(next, fleet, now)
+  if (!released.isWhole) return [...events, ...released.events]
+  return [...events, ...released.events, { kind: 'ended', status: next.toward, ...now }]
+}
+
+/** Why it cannot go on, or undefined. */
+function drainReason(rollout: Rollout): Reason | undefined {
+  const gate = failedGate(rollout)
+  if (gate !== undefined) return gate
+  const { maxFailures } = phaseOf(rollout)
+  if (sum(countSteps(rollout), FAILED) <= maxFailures) return undefined
+  const failed = [...stepsIn(rollout, FAILED)].toSorted((a, b) => b.timeMs - a.timeMs)[0]
+  const message = failed?.reason?.message.slice(0, MESSAGE_LENGTH_MAX) ?? 'no reason given'
+  return { code: `node-${failed?.state}`, message: `${failed?.node}: ${message}` }
+}
+
+function drainAfterFailure(rollout: Rollout, fleet: FleetView, now: Now): readonly RolloutEvent[] {
+  const reason = drainReason(rollout)
+  return reason === undefined ? [] : drain(rollout, fleet, { toward: 'failed', reason }, now)
+}
+
+/** Permits are withdrawn by the same append: none can be claimed once draining is stored. */
+export function drain(
   rollout: Rollout,
   fleet: FleetView,
-  atMs: number,
+  { toward, reason }: Pick<Extract<RolloutEvent, { kind: 'draining' }>, 'toward' | 'reason'>,
+  now: Now,
 ): readonly RolloutEvent[] {
-  const failed = plannedSteps(rollout).find(isFailure)
-  if (failed === undefined) return []
-  const message = failed.reason?.message.slice(0, MESSAGE_LENGTH_MAX) ?? 'no reason given'
-  const reason = { code: `node-${failed.state}`, message: `${failed.node}: ${message}` }
-  return drain(rollout, fleet, { toward: 'failed', reason }, atMs)
-}
-
-// Permits are withdrawn by the same append: none can be claimed once draining is stored.
-function drain(
-  rollout: Rollout,
-  fleet: FleetView,
-  { toward, reason }: { readonly toward: 'failed' | 'aborted'; readonly reason: Reason },
-  atMs: number,
-): readonly RolloutEvent[] {
-  return [{ kind: 'draining', toward, reason, atMs }, ...withdrawals(rollout, fleet, reason, atMs)]
-}
-
-function withdrawals(
-  rollout: Rollout,
-  fleet: FleetView,
-  reason: Reason,
-  atMs: number,
-): readonly RolloutEvent[] {
-  return plannedSteps(rollout)
-    .filter(step => step.state === 'permitted')
-    .map(step => {
-      const generation = nextGeneration(step, viewOf(fleet, step.node))
-      return { kind: 'permit-withdrawn', node: step.node, generation, reason, atMs }
-    })
-}
-
-/** Every node that was given something and is neither done nor broken gets its old content back. */
-function releases(rollout: Rollout, fleet: FleetView, atMs: number): readonly RolloutEvent[] {
-  return plannedSteps(rollout).flatMap(step => {
-    const view = viewOf(fleet, step.node)
-    const keeps = step.state === 'done' || step.state === 'broken'
-    if (keeps || step.generation === undefined || view === undefined) return []
-    const generation = nextGeneration(step, view)
-    return [{ kind: 'node-released' as const, node: step.node, generation, atMs }]
-  })
-}
-
-function requestClaim(
-  rollout: Rollout,
-  { node, generation }: { readonly node: string; readonly generation: number },
-  atMs: number,
-): readonly RolloutEvent[] | Refusal {
-  const step = Object.hasOwn(rollout.steps, node) ? rollout.steps[node] : undefined
-  if (step === undefined) return refusal('not-in-rollout', `${node} is not in ${rollout.id}`)
-  if (step.generation !== generation) {
-    const current = step.generation === undefined ? 'none' : `${step.generation}`
-    const message = `generation ${generation} is not the current one of ${node}, which is ${current}`
-    return refusal('permit-stale', message)
-  }
-  switch (step.state) {
-    case 'permitted':
-      if (rollout.status !== 'running') break
-      return [{ kind: 'permit-claimed', node, generation, atMs }]
-    // The answer to the first claim may have been lost; and what holds its permit may go on.
-    case 'applying':
-    case 'suspect':
-    case 'broken':
-    case 'done':
-      return []
-    case 'waiting':
-    case 'assigned':
-    case 'staged':
-    case 'reverted':
-    case 'refused':
-    case 'deferred':
-    case 'skipped':
-      break
-    default:
-      return unreachable(step.state)
-  }
-  return refusal('not-permitted', `${node} has no permit: its step is ${step.state}`)
-}
-
-function requestAbort(
-  rollout: Rollout,
-  reason: Reason,
-  fleet: FleetView,
-  atMs: number,
-): readonly RolloutEvent[] | Refusal {
-  if (rollout.status === 'aborted' || rollout.toward === 'aborted') return []
-  if (rollout.status === 'draining' || hasEnded(rollout)) {
-    return refusal('illegal-transition', `${rollout.id} cannot be aborted: it is ${rollout.status}`)
-  }
-  return drain(rollout, fleet, { toward: 'aborted', reason }, atMs)
-}
-
-function refusal(code: string, message: string): Refusal {
-  return { kind: 'refused', reason: { code, message } }
+  return [{ kind: 'draining', toward, reason, ...now }, ...withdrawals(rollout, fleet, reason, now)]
 }
 
 const DRAINING: Reason = { code: 'draining', message: 'the rollout is being stopped' }

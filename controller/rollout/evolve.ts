@@ -1,46 +1,62 @@
 // The fold: a rollout is its plan and the events so far. Whatever the tables of states do not allow
-// throws, so a decision that is wrong is not stored.
+// throws, so a decision that is wrong is not stored. What is allowed when is in transitions.ts.
 
-import { assert, unreachable } from '../../shared/assert.ts'
+import { unreachable } from '../../shared/assert.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
 import type {
+  Now,
+  PauseCause,
+  Plan,
   Rollout,
   RolloutEvent,
-  RolloutPlan,
-  RolloutStatus,
   Step,
   StepState,
+  Steps,
 } from './rollout.ts'
+import {
+  batchOf,
+  countSteps,
+  firstSteps,
+  phaseOf,
+  plannedOf,
+  stepOf,
+  total,
+  withStep,
+} from './steps.ts'
+import { type NodeEvent, refuse, requireNodeEvent, requireStatusEvent } from './transitions.ts'
 
-export class IllegalTransition extends Error {
-  override readonly name = 'IllegalTransition'
-}
+export { IllegalTransition } from './transitions.ts'
+export { isFailure, isInMotion, isSettled } from './steps.ts'
 
-type NodeEvent = Extract<RolloutEvent, { readonly node: string }>
 type StatusEvent = Exclude<RolloutEvent, NodeEvent>
 
 /** The state before the first event is none, so the first event, `planned`, has its own function. */
-export function startRollout(id: string, plan: RolloutPlan, event: RolloutEvent): Rollout {
-  if (event.kind !== 'planned') throw new IllegalTransition(`${id} begins with ${event.kind}`)
-  const steps: Record<string, Step> = {}
-  for (const { node } of plan.nodes) {
-    assert(!Object.hasOwn(steps, node), `${node} is planned twice in ${id}`)
-    steps[node] = {
-      node,
-      state: 'waiting',
-      generation: undefined,
-      reason: undefined,
-      sinceMs: event.atMs,
-    }
-  }
+export function startRollout(id: string, plan: Plan, event: RolloutEvent): Rollout {
+  const [phase] = plan.phases
+  if (event.kind !== 'planned' || phase === undefined)
+    throw refuse({ id }, event, 'it is not first')
   return {
     id,
     plan,
     version: 1,
     status: 'planned',
+    pausedBy: [],
+    pausedTimeMs: undefined,
     toward: undefined,
-    reason: undefined,
-    steps,
+    reason: event.reason,
+    approvedBy: [],
+    phaseIndex: 0,
+    batchIndex: 0,
+    incomplete: false,
+    steps: firstSteps(phase, event, ({ from }) => ({ holds: from, generation: undefined })),
+    gates: [],
+    baseline: undefined,
+    promoted: false,
+    acknowledgedBy: undefined,
+    section: undefined,
+    settledTimeMs: undefined,
+    progressTimeMs: event.timeMs,
+    deferredTimeMs: undefined,
     startedAtMs: undefined,
     endedAtMs: undefined,
   }
@@ -48,146 +64,18 @@ export function startRollout(id: string, plan: RolloutPlan, event: RolloutEvent)
 
 /** Folds one event in. Throws IllegalTransition for an event that the tables of states do not allow. */
 export function evolve(rollout: Rollout, event: RolloutEvent): Rollout {
-  return evolveAll(rollout, [event])
+  if ('node' in event) requireNodeEvent(rollout, event)
+  else requireStatusEvent(rollout, event)
+  const next = 'node' in event ? evolveNode(rollout, event) : evolveStatus(rollout, event)
+  return { ...next, version: rollout.version + 1 }
 }
 
-/** Folds many events in; copies the steps once, so that a wide event list stays linear. */
 export function evolveAll(rollout: Rollout, events: readonly RolloutEvent[]): Rollout {
-  const steps: Record<string, Step> = { ...rollout.steps }
-  let next: Rollout = { ...rollout, steps }
-  for (const event of events) {
-    if ('node' in event) {
-      steps[event.node] = evolveStep(next, event)
-      next = { ...next, version: next.version + 1 }
-    } else {
-      next = { ...evolveStatus(next, event), version: next.version + 1 }
-    }
-  }
-  return next
+  return events.reduce(evolve, rollout)
 }
 
-/** A step that may be disruptive, or may become so by a claim. */
-export function isInMotion(step: Step): boolean {
-  return step.state === 'permitted' || step.state === 'applying' || step.state === 'suspect'
-}
-
-export function isFailure(step: Step): boolean {
-  return step.state === 'reverted' || step.state === 'refused' || step.state === 'broken'
-}
-
-export function isSettled(step: Step): boolean {
-  return (
-    isFailure(step) ||
-    step.state === 'done' ||
-    step.state === 'deferred' ||
-    step.state === 'skipped'
-  )
-}
-
-export function hasEnded(rollout: Rollout): boolean {
+export function hasEnded(rollout: Pick<Rollout, 'endedAtMs'>): boolean {
   return rollout.endedAtMs !== undefined
-}
-
-function evolveStatus(rollout: Rollout, event: StatusEvent): Rollout {
-  const steps = Object.values(rollout.steps)
-  switch (event.kind) {
-    case 'planned':
-      throw refuse(rollout, event, 'it is the first event only')
-    case 'started':
-      requireStatus(rollout, event, ['planned'])
-      return { ...rollout, status: 'staging', startedAtMs: event.atMs }
-    case 'staged':
-      requireStatus(rollout, event, ['staging'])
-      check(
-        rollout,
-        event,
-        steps.every(step => step.state === 'staged' || isSettled(step)),
-        'a step is not staged',
-      )
-      return { ...rollout, status: 'running' }
-    case 'draining': {
-      const from: readonly RolloutStatus[] =
-        event.toward === 'aborted' ? ['planned', 'staging', 'running'] : ['staging', 'running']
-      requireStatus(rollout, event, from)
-      return { ...rollout, status: 'draining', toward: event.toward, reason: event.reason }
-    }
-    case 'ended':
-      requireEnd(rollout, event, steps)
-      return { ...rollout, status: event.status, endedAtMs: event.atMs }
-    default:
-      return unreachable(event)
-  }
-}
-
-function requireEnd(
-  rollout: Rollout,
-  event: Extract<RolloutEvent, { kind: 'ended' }>,
-  steps: readonly Step[],
-): void {
-  requireStatus(rollout, event, ['running', 'draining'])
-  check(rollout, event, !steps.some(isInMotion), 'a step is in motion')
-  if (rollout.status === 'draining') {
-    check(rollout, event, event.status === rollout.toward, `it drains toward ${rollout.toward}`)
-    return
-  }
-  const isDone = steps.every(step => step.state === 'done')
-  check(rollout, event, steps.every(isSettled), 'a step is not settled')
-  check(rollout, event, !steps.some(isFailure), 'a step failed, so it drains first')
-  check(
-    rollout,
-    event,
-    event.status === (isDone ? 'succeeded' : 'partial'),
-    'the steps say otherwise',
-  )
-}
-
-// Which states of a step, in which states of the rollout, an event may find.
-const TABLE = {
-  'node-assigned': { during: ['staging'], from: ['waiting'] },
-  'node-staged': { during: ['staging'], from: ['assigned'] },
-  'node-refused': { during: ['staging', 'running'], from: ['assigned', 'staged', 'permitted'] },
-  'node-deferred': { during: ['staging', 'running'], from: ['waiting', 'assigned', 'staged'] },
-  'node-permitted': { during: ['running'], from: ['staged'] },
-  'permit-claimed': { during: ['running'], from: ['permitted'] },
-  'permit-withdrawn': { during: ['running', 'draining'], from: ['permitted'] },
-  'node-suspected': { during: ['running', 'draining'], from: ['applying'] },
-  // A permitted step needs no claim when nothing disruptive was left to do.
-  'node-done': {
-    during: ['running', 'draining'],
-    from: ['permitted', 'applying', 'suspect', 'broken'],
-  },
-  'node-reverted': {
-    during: ['running', 'draining'],
-    from: ['permitted', 'applying', 'suspect', 'broken'],
-  },
-  'node-broken': { during: ['running', 'draining'], from: ['permitted', 'applying', 'suspect'] },
-  'node-released': {
-    during: ['running', 'draining'],
-    from: ['waiting', 'assigned', 'staged', 'reverted', 'refused', 'deferred', 'skipped'],
-  },
-} as const satisfies Record<
-  NodeEvent['kind'],
-  { readonly during: readonly RolloutStatus[]; readonly from: readonly StepState[] }
->
-
-function evolveStep(rollout: Rollout, event: NodeEvent): Step {
-  const step = Object.hasOwn(rollout.steps, event.node) ? rollout.steps[event.node] : undefined
-  if (step === undefined) throw refuse(rollout, event, 'the node is not in the plan')
-  const allowed: {
-    readonly during: readonly RolloutStatus[]
-    readonly from: readonly StepState[]
-  } = TABLE[event.kind]
-  requireStatus(rollout, event, allowed.during)
-  check(rollout, event, allowed.from.includes(step.state), `the step is ${step.state}`)
-  requireGeneration(rollout, event, step)
-  if (event.kind === 'node-permitted') requireQuiet(rollout, event)
-  return {
-    node: step.node,
-    state: stateAfter(event, step),
-    generation: publishes(event) ? event.generation : step.generation,
-    reason: reasonAfter(event, step),
-    sinceMs: event.atMs,
-  }
 }
 
 /** Does this event give the node a new document? */
@@ -205,6 +93,184 @@ export function publishes(
   )
 }
 
+function evolveStatus(rollout: Rollout, event: StatusEvent): Rollout {
+  switch (event.kind) {
+    case 'planned':
+      throw refuse(rollout, event, 'it is the first event only')
+    case 'approved':
+      return { ...rollout, approvedBy: [...rollout.approvedBy, event.by] }
+    case 'started':
+      return progress({ ...rollout, status: 'staging', startedAtMs: event.atMs }, event)
+    case 'staged':
+      return progress({ ...rollout, status: 'running' }, event)
+    case 'baseline-taken': {
+      const { unseen, clusters } = event
+      return { ...rollout, baseline: { unseen, clusters } }
+    }
+    case 'section-moved':
+      return progress({ ...rollout, section: event.to }, event)
+    case 'batch-settled':
+      return { ...rollout, settledTimeMs: event.timeMs }
+    case 'gate-judged':
+      return { ...rollout, gates: withGate(rollout, event) }
+    case 'downtime-acknowledged':
+      return progress({ ...rollout, acknowledgedBy: event.by }, event)
+    case 'promoted':
+      return progress(resume({ ...rollout, promoted: true }, 'inconclusive', event), event)
+    case 'batch-passed':
+      return progress({ ...rollout, ...FRESH, batchIndex: rollout.batchIndex + 1 }, event)
+    case 'phase-passed':
+      return progress(nextPhase(rollout, event), event)
+    case 'paused':
+      return pause(rollout, event.cause, event)
+    case 'resumed':
+      return resume(rollout, event.cause, event)
+    case 'draining':
+      return { ...rollout, status: 'draining', toward: event.toward, reason: event.reason }
+    case 'ended':
+      return { ...rollout, status: event.status, endedAtMs: event.atMs }
+    default:
+      return unreachable(event)
+  }
+}
+
+const FRESH = { gates: [], baseline: undefined, promoted: false, settledTimeMs: undefined } as const
+
+function progress(rollout: Rollout, { timeMs }: Now): Rollout {
+  return { ...rollout, progressTimeMs: timeMs }
+}
+
+function withGate(rollout: Rollout, event: Extract<RolloutEvent, { kind: 'gate-judged' }>) {
+  const { gate, verdict, reason } = event
+  return [...rollout.gates.filter(one => one.gate !== gate), { gate, verdict, reason }]
+}
+
+// What a node has after one phase is what it had before the next.
+function nextPhase(rollout: Rollout, now: Now): Rollout {
+  const phaseIndex = rollout.phaseIndex + 1
+  const phase = phaseOf({ plan: rollout.plan, phaseIndex })
+  const steps: Steps = firstSteps(phase, now, ({ node, from }) => {
+    const before = stepOf(rollout, node)
+    if (before === undefined) return { holds: from, generation: undefined }
+    const { state, holds, generation } = before
+    // What is staged there is still to be taken back, if this phase comes to nothing for it.
+    return { holds, generation: state === 'done' ? undefined : generation }
+  })
+  const counts = countSteps(rollout)
+  return {
+    ...rollout,
+    ...FRESH,
+    acknowledgedBy: undefined,
+    section: undefined,
+    status: 'staging',
+    phaseIndex,
+    batchIndex: 0,
+    steps,
+    deferredTimeMs: undefined,
+    incomplete: rollout.incomplete || counts.done < total(counts),
+  }
+}
+
+function pause(rollout: Rollout, cause: PauseCause, { timeMs }: Now): Rollout {
+  const pausedTimeMs = rollout.pausedTimeMs ?? timeMs
+  return { ...rollout, pausedBy: [...rollout.pausedBy, cause].toSorted(), pausedTimeMs }
+}
+
+/** The last cause that goes moves what is measured on by the length of the pause. */
+function resume(rollout: Rollout, cause: PauseCause, { timeMs }: Now): Rollout {
+  const pausedBy = rollout.pausedBy.filter(one => one !== cause)
+  const { pausedTimeMs, settledTimeMs, progressTimeMs, deferredTimeMs } = rollout
+  if (pausedTimeMs === undefined || pausedBy.length > 0) return { ...rollout, pausedBy }
+  const moved = (anchorMs: number) => anchorMs + timeMs - Math.max(anchorMs, pausedTimeMs)
+  return {
+    ...rollout,
+    pausedBy,
+    pausedTimeMs: undefined,
+    settledTimeMs: settledTimeMs === undefined ? undefined : moved(settledTimeMs),
+    // What it was paused for begins anew.
+    progressTimeMs: STARTS_ANEW.includes(cause) ? timeMs : moved(progressTimeMs),
+    deferredTimeMs: deferredTimeMs === undefined ? undefined : moved(deferredTimeMs),
+  }
+}
+
+const STARTS_ANEW: readonly PauseCause[] = ['deadline', 'inconclusive']
+
+function evolveNode(rollout: Rollout, event: NodeEvent): Rollout {
+  const step = stepOf(rollout, event.node)
+  if (step === undefined) throw refuse(rollout, event, 'the node is not in the plan')
+  const phase = phaseOf(rollout)
+  const state = stateAfter(event, step)
+  const next: Step = {
+    node: step.node,
+    state,
+    generation: generationAfter(event, step),
+    holds: event.kind === 'node-done' ? plannedOf(rollout, step.node)?.to : step.holds,
+    reason: reasonAfter(event, step),
+    sinceMs: event.atMs,
+    timeMs: state === step.state ? step.timeMs : event.timeMs,
+    healthyTimeMs: event.kind === 'node-healthy' ? event.timeMs : undefined,
+    claimSequence: claimAfter(event, step),
+    held: heldAfter(event, step),
+  }
+  const moved = { ...rollout, steps: withStep(phase, rollout.steps, next) }
+  return anchored(moved, event)
+}
+
+// What was taken back needs no taking back once more.
+function generationAfter(event: NodeEvent, step: Step): number | undefined {
+  if (event.kind === 'node-released') return undefined
+  return publishes(event) ? event.generation : step.generation
+}
+
+function claimAfter(event: NodeEvent, step: Step): number | undefined {
+  if (event.kind === 'permit-claimed') return event.sequence
+  return event.kind === 'node-permitted' ? undefined : step.claimSequence
+}
+
+// A permit begins anew; whatever else happens does not start what is stopped.
+function heldAfter(event: NodeEvent, step: Step): Step['held'] {
+  if (event.kind === 'node-held') return event.at
+  return event.kind === 'node-permitted' ? undefined : step.held
+}
+
+function anchored(rollout: Rollout, event: NodeEvent): Rollout {
+  switch (event.kind) {
+    case 'node-deferred': {
+      const deferredTimeMs = rollout.deferredTimeMs ?? event.timeMs
+      return { ...rollout, deferredTimeMs }
+    }
+    case 'node-returned': {
+      const isLast = countSteps(rollout).deferred === 0
+      const reopens = batchOf(rollout, event.node) <= rollout.batchIndex
+      const opened = reopens ? { ...rollout, settledTimeMs: undefined } : rollout
+      return progress(isLast ? { ...opened, deferredTimeMs: undefined } : opened, event)
+    }
+    case 'node-skipped': {
+      const isLast = countSteps(rollout).deferred === 0
+      return progress(isLast ? { ...rollout, deferredTimeMs: undefined } : rollout, event)
+    }
+    case 'node-staged':
+    case 'node-refused':
+    case 'permit-claimed':
+    case 'node-held':
+    case 'node-healthy':
+    case 'node-done':
+    case 'node-reverted':
+    case 'node-broken':
+    case 'lease-forced':
+      return progress(rollout, event)
+    // Nothing is gained by these alone.
+    case 'node-assigned':
+    case 'node-permitted':
+    case 'permit-withdrawn':
+    case 'node-suspected':
+    case 'node-released':
+      return rollout
+    default:
+      return unreachable(event)
+  }
+}
+
 function stateAfter(event: NodeEvent, step: Step): StepState {
   switch (event.kind) {
     case 'node-assigned':
@@ -216,9 +282,14 @@ function stateAfter(event: NodeEvent, step: Step): StepState {
       return 'refused'
     case 'node-deferred':
       return 'deferred'
+    case 'node-returned':
+      return 'waiting'
+    case 'node-skipped':
+      return 'skipped'
     case 'node-permitted':
       return 'permitted'
     case 'permit-claimed':
+    case 'node-held':
       return 'applying'
     case 'node-suspected':
       return 'suspect'
@@ -227,7 +298,9 @@ function stateAfter(event: NodeEvent, step: Step): StepState {
     case 'node-reverted':
       return 'reverted'
     case 'node-broken':
+    case 'lease-forced':
       return 'broken'
+    case 'node-healthy':
     case 'node-released':
       return step.state
     default:
@@ -239,46 +312,4 @@ function stateAfter(event: NodeEvent, step: Step): StepState {
 function reasonAfter(event: NodeEvent, step: Step): Reason | undefined {
   if (event.kind === 'node-released') return step.reason
   return 'reason' in event ? event.reason : undefined
-}
-
-function requireGeneration(rollout: Rollout, event: NodeEvent, step: Step): void {
-  if (publishes(event)) {
-    const isHigher = event.generation > (step.generation ?? 0)
-    check(
-      rollout,
-      event,
-      isHigher,
-      `generation ${event.generation} is not above ${step.generation}`,
-    )
-  } else if (event.kind === 'permit-claimed') {
-    const isCurrent = event.generation === step.generation
-    check(rollout, event, isCurrent, `the permit is for generation ${step.generation}`)
-  }
-  const isNeeded = event.kind !== 'node-released' || step.generation !== undefined
-  check(rollout, event, isNeeded, 'the node was never given anything')
-}
-
-// One node at a time, and none after a failure: checked here too, where no decision gets past.
-function requireQuiet(rollout: Rollout, event: NodeEvent): void {
-  for (const step of Object.values(rollout.steps)) {
-    check(rollout, event, !isInMotion(step), `${step.node} is in motion`)
-    check(rollout, event, !isFailure(step), `${step.node} failed`)
-  }
-}
-
-function requireStatus(
-  rollout: Rollout,
-  event: RolloutEvent,
-  allowed: readonly RolloutStatus[],
-): void {
-  check(rollout, event, allowed.includes(rollout.status), `the rollout is ${rollout.status}`)
-}
-
-function check(rollout: Rollout, event: RolloutEvent, condition: boolean, why: string): void {
-  if (!condition) throw refuse(rollout, event, why)
-}
-
-function refuse(rollout: Rollout, event: RolloutEvent, why: string): IllegalTransition {
-  const node = 'node' in event ? ` of ${event.node}` : ''
-  return new IllegalTransition(`${event.kind}${node} is not allowed in ${rollout.id}: ${why}`)
 }

@@ -1,8 +1,13 @@
 // From what the store has of a rollout's nodes to what `decide` sees. Pure.
 
+import type { ClusterView } from '../../shared/contract/cluster-view.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
-import type { ReportExcerpt, RolloutMember } from '../store/store.ts'
-import type { FleetView, NodeView, PlannedNode, Rollout } from './rollout.ts'
+import { type GroupDefinition, limitOf } from '../fleet/groups.ts'
+import type { Finder } from '../fleet/directory.ts'
+import { discover } from '../fleet/membership.ts'
+import type { LeaseRecord, ReportExcerpt, RolloutMember } from '../store/store.ts'
+import type { FleetView, GroupView, LeaseView, NodeView, PlannedNode, Rollout } from './rollout.ts'
+import { plannedOf, stepOf } from './steps.ts'
 
 /** Reasons of the outcome `waiting` that mean: an operator stopped the service. */
 const INACTIVE_CODES: ReadonlySet<string> = new Set([
@@ -15,33 +20,147 @@ export interface FleetInput {
   readonly rollout: Rollout
   readonly members: readonly RolloutMember[]
   readonly isOnline: (member: RolloutMember) => boolean
-  readonly nowMs: number
+  /** How long it has not been heard of, by a clock that does not jump; for members that are offline. */
+  readonly silentMs: (member: RolloutMember) => number
 }
 
-/** A node that is gone, or came back under its name without any of what it had, is left out. */
-export function viewFleet({ rollout, members, isOnline, nowMs }: FleetInput): FleetView {
-  const planned = new Map(rollout.plan.nodes.map(one => [one.node, one]))
-  const nodes: Record<string, NodeView> = {}
+/** Of all members that are in the current phase and have a view. */
+export function viewNodes({ members, ...input }: FleetInput): Map<string, NodeView> {
+  const nodes = new Map<string, NodeView>()
   for (const member of members) {
-    const plan = planned.get(member.node)
-    const wasGiven = rollout.steps[member.node]?.generation !== undefined
-    if (plan === undefined || (wasGiven && member.desired === undefined)) continue
-    nodes[member.node] = viewNode(member, plan, isOnline(member), nowMs)
+    const view = viewMember(input, member)
+    if (view !== undefined) nodes.set(member.node, view)
   }
-  return { nodes }
+  return nodes
 }
+
+/** Undefined: it is not in the phase; or it came back under its name without any of what it had. */
+export function viewMember(
+  { rollout, isOnline, silentMs }: Omit<FleetInput, 'members'>,
+  member: RolloutMember,
+): NodeView | undefined {
+  const planned = plannedOf(rollout, member.node)
+  const wasGiven = stepOf(rollout, member.node)?.generation !== undefined
+  if (planned === undefined || (wasGiven && member.desired === undefined)) return undefined
+  const online = isOnline(member)
+  return viewNode(member, planned, online, online ? 0 : silentMs(member))
+}
+
+export interface GroupInput {
+  readonly definitions: readonly GroupDefinition[]
+  /** All of them, whatever they are for. */
+  readonly leases: readonly LeaseRecord[]
+  /** Of members of the groups; who is absent is out. */
+  readonly members: ReadonlyMap<string, RolloutMember>
+  readonly isOnline: (member: RolloutMember) => boolean
+  /** By whose names members of clusters are known. */
+  readonly finder?: Finder
+  /** What a node was seen to say of its cluster after its report. */
+  readonly clusterOf?: ClusterOf | undefined
+}
+
+/** What a node was seen to say of its cluster after its report; undefined: nothing lately. */
+export type ClusterOf = (node: string, kind: ClusterView['kind']) => ClusterView | undefined
+
+/** Who is out in each group, and who holds its leases. */
+export function viewGroups(input: GroupInput): Pick<FleetView, 'groups' | 'groupsOf'> {
+  const { definitions, leases, members, isOnline, finder = NOBODY } = input
+  const groups = new Map<string, GroupView>()
+  const groupsOf = new Map<string, string[]>()
+  for (const definition of definitions) {
+    const { name, maxUnavailable } = definition
+    const out = new Map<string, Reason>()
+    for (const node of definition.members) {
+      groupsOf.set(node, [...(groupsOf.get(node) ?? []), name])
+      const why = outReason(members.get(node), isOnline)
+      if (why !== undefined) out.set(node, why)
+    }
+    const held = leases.filter(lease => lease.group === name)
+    const { missing, ...found } = discover(definition, testimonies(definition, input), finder)
+    for (const [node, why] of missing) if (!out.has(node)) out.set(node, why)
+    groups.set(name, {
+      name,
+      members: new Set(definition.members),
+      maxUnavailable,
+      limit: limitOf(definition),
+      out,
+      leases: new Map(held.map(({ node, ...lease }): [string, LeaseView] => [node, lease])),
+      ...found,
+    })
+  }
+  return { groups, groupsOf }
+}
+
+const NOBODY: Finder = { find: () => undefined }
+
+/** What those members say of their cluster whose agents are there to say it. */
+function testimonies(
+  { members: names, type }: GroupDefinition,
+  { members, isOnline, clusterOf }: GroupInput,
+): ReadonlyMap<string, ClusterView> {
+  const kind =
+    type.kind === 'raft'
+      ? 'influxdb-meta'
+      : type.kind === 'master-eligible'
+        ? 'elasticsearch'
+        : undefined
+  const told = new Map<string, ClusterView>()
+  if (kind === undefined) return told
+  for (const node of names) {
+    const member = members.get(node)
+    if (member === undefined || !isOnline(member)) continue
+    const reported = member.report?.services.find(({ cluster }) => cluster?.kind === kind)?.cluster
+    const view = clusterOf?.(node, kind) ?? reported
+    if (view !== undefined) told.set(node, view)
+  }
+  return told
+}
+
+/** Unhealthy, offline and unknown nodes all use up what their group can spare. */
+export function outReason(
+  member: RolloutMember | undefined,
+  isOnline: (member: RolloutMember) => boolean,
+): Reason | undefined {
+  if (member === undefined) return NOT_SEEN
+  const { enrolledAtMs, desired, report } = member
+  if (enrolledAtMs === undefined && report === undefined) return NOT_ENROLLED
+  if (!isOnline(member)) return OFFLINE
+  if (report === undefined) return desired === undefined ? undefined : NOT_SEEN
+  for (const { outcome, reason, activations, broken, served } of report.services) {
+    if (outcome === 'waiting' && INACTIVE_CODES.has(reason.code)) return reason
+    if (outcome === 'failed' && (activations > 0 || broken === true)) return reason
+    const down = served.find(one => !one.ok && DOWN_CODES.has(one.reason.code))
+    if (down !== undefined) return down.reason
+  }
+  return undefined
+}
+
+// Nobody answers, or the product says that it is not well. A listener that serves something else than
+// it should is still one that its group counts on.
+const DOWN_CODES: ReadonlySet<string> = new Set([
+  'connection-refused',
+  'connection-reset',
+  'connection-timeout',
+  'host-unreachable',
+  'health-no-answer',
+  'unhealthy',
+])
+const NOT_ENROLLED: Reason = { code: 'not-enrolled', message: 'no agent has enrolled' }
+const NOT_SEEN: Reason = { code: 'unknown', message: 'nothing is known of it' }
+const OFFLINE: Reason = { code: 'offline', message: 'the agent is not connected' }
 
 function viewNode(
   member: RolloutMember,
   plan: PlannedNode,
   online: boolean,
-  nowMs: number,
+  silentMs: number,
 ): NodeView {
   const { node, highestGeneration, desired, report } = member
-  const heardAtMs = Math.max(member.seenAtMs ?? 0, report?.receivedAtMs ?? 0)
   if (desired !== undefined && report?.refusedGeneration === desired.generation) {
-    const seen = { node, online, highestGeneration, observedGeneration: desired.generation }
-    return { ...seen, observedContent: undefined, silentMs: 0, ...refusedBy(report) }
+    const { sequence } = report
+    const observedGeneration = desired.generation
+    const seen = { node, online, highestGeneration, observedGeneration, sequence }
+    return { ...seen, observedContent: undefined, silentMs, ...refusedBy(report) }
   }
   const isCurrent = desired !== undefined && report?.observedGeneration === desired.generation
   const isSame = isCurrent && (report.observedDigest ?? desired.digest) === desired.digest
@@ -50,8 +169,9 @@ function viewNode(
     online,
     highestGeneration,
     observedGeneration: report?.observedGeneration,
+    sequence: report?.sequence,
     observedContent: isSame ? desired.contentDigest : undefined,
-    silentMs: online ? 0 : Math.max(0, nowMs - heardAtMs),
+    silentMs,
     ...(isCurrent && !isSame ? CONTRADICTION : judgeReport(report, plan)),
   }
 }

@@ -2,7 +2,7 @@
 // changed, removed or slipped in shows at the first place where the chain does not hold.
 
 import { canonicalJson, sha256 } from '../../shared/digest.ts'
-import type { AuditRecord } from './store.ts'
+import type { AuditRecord } from './audit-store.ts'
 
 /** What stands before the first record. */
 export const AUDIT_GENESIS = '0'.repeat(64)

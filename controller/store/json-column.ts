@@ -22,7 +22,12 @@ export function readWord<T extends string>(what: string, text: string, words: re
 const parseReason = parser('reason', ReasonSchema)
 
 export function readReason(text: string | null): Reason | undefined {
-  return text === null ? undefined : readJson('a reason', text, parseReason)
+  return text === null ? undefined : parseReasonColumn(text)
+}
+
+/** Of a column that always holds one. */
+export function parseReasonColumn(text: string): Reason {
+  return readJson('a reason', text, parseReason)
 }
 
 export function writeReason(reason: Reason | undefined): string | null {

@@ -3,15 +3,51 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { OperationalError } from '../../shared/errors.ts'
 import { initial } from './migrations/001-initial.ts'
+import { identitySuccession } from './migrations/002-identity-succession.ts'
+import { epoch } from './migrations/003-epoch.ts'
+import { certificateRequests } from './migrations/004-certificate-requests.ts'
+import { provided } from './migrations/005-provided.ts'
+import { acme } from './migrations/006-acme.ts'
+import { authorities } from './migrations/007-authorities.ts'
+import { rotations } from './migrations/008-rotations.ts'
+import { groups } from './migrations/009-groups.ts'
+import { selfSigned } from './migrations/010-self-signed.ts'
+import { notifications } from './migrations/011-notifications.ts'
+import { plans } from './migrations/013-plans.ts'
+import { idempotencyAge } from './migrations/015-idempotency-age.ts'
+import { operators } from './migrations/016-operators.ts'
+import { sections } from './migrations/017-sections.ts'
+import { debts } from './migrations/018-debts.ts'
+import { nodeChanges } from './migrations/019-node-changes.ts'
+import { alone } from './migrations/020-alone.ts'
 
 export interface Migration {
-  /** Consecutive, starting at 1. */
+  /** Ascending, starting at 1. */
   readonly number: number
   readonly name: string
   readonly sql: string
 }
 
-export const MIGRATIONS: readonly Migration[] = [initial]
+export const MIGRATIONS: readonly Migration[] = [
+  initial,
+  identitySuccession,
+  epoch,
+  certificateRequests,
+  provided,
+  acme,
+  authorities,
+  rotations,
+  groups,
+  selfSigned,
+  notifications,
+  plans,
+  idempotencyAge,
+  operators,
+  sections,
+  debts,
+  nodeChanges,
+  alone,
+]
 
 /** Throws `store-too-new` for a database that a newer program has migrated. */
 export function migrate(

@@ -6,12 +6,19 @@ import type { Generated } from 'kysely'
 export interface Schema {
   readonly settings: { name: string; value: string }
   readonly authorities: {
+    id: string
     kind: string
+    number: number
+    state: string
     root_certificate: string
     intermediate_certificate: string
-    root_key_sealed: string
-    intermediate_key_sealed: string
+    former_intermediates: string
+    root_key_sealed: string | null
+    intermediate_key_sealed: string | null
+    former_key_sealed: string | null
+    tainted_at_ms: number | null
     created_at_ms: number
+    changed_at_ms: number
   }
   readonly nodes: {
     name: string
@@ -21,6 +28,7 @@ export interface Schema {
     enrolled_at_ms: number | null
     seen_at_ms: number | null
   }
+  readonly node_locks: { node: string; locked_at_ms: number; reason_json: string }
   readonly enrollment_tokens: {
     id: string
     node: string
@@ -28,6 +36,7 @@ export interface Schema {
     expires_at_ms: number
     redeemed_by: string | null
     created_at_ms: number
+    pin: string | null
   }
   readonly identities: {
     sequence: Generated<number>
@@ -38,6 +47,9 @@ export interface Schema {
     not_after_ms: number
     issued_at_ms: number
     denied_at_ms: number | null
+    generation: number
+    confirmed_at_ms: number | null
+    denied_for: string | null
   }
   readonly revisions: {
     number: number
@@ -51,13 +63,18 @@ export interface Schema {
   readonly generations: { node: string; highest: number }
   readonly desired_states: {
     node: string
+    epoch: number
     generation: number
     mode: string
     permit: number
     content_digest: string
     digest: string
     revision: number | null
+    planned_json: string | null
+    together: string | null
+    alone: number | null
   }
+  readonly node_previews: { digest: string; preview_json: string }
   readonly reports: {
     node: string
     sequence: number
@@ -76,6 +93,59 @@ export interface Schema {
     not_after_ms: number
     issued_at_ms: number
   }
+  readonly certificate_requests: {
+    sequence: Generated<number>
+    id: string
+    node: string
+    service: string
+    issuer: string
+    directory: string | null
+    public_key_digest: string
+    key_type: string
+    csr: string
+    names_json: string
+    client_use: number
+    lifetime_ms: number
+    generation: number
+    created_at_ms: number
+    state: string
+    certificate_chain: string | null
+    reason_json: string | null
+    settled_at_ms: number | null
+  }
+  readonly acme_accounts: {
+    directory: string
+    directory_url: string
+    account_url: string | null
+    key_sealed: string
+    created_at_ms: number
+  }
+  readonly acme_orders: {
+    request: string
+    directory: string
+    directory_url: string
+    node: string
+    service: string
+    names_json: string
+    state: string
+    order_url: string | null
+    ordered_at_ms: number | null
+    dns_records_json: string
+    attempts: number
+    next_attempt_at_ms: number
+    reason_json: string | null
+    updated_at_ms: number
+  }
+  readonly provided: {
+    sequence: Generated<number>
+    name: string
+    fingerprint: string
+    certificate_chain: string
+    trust: string
+    key_sealed: string
+    uploaded_at_ms: number
+    uploaded_by: string
+  }
   readonly rollouts: {
     sequence: Generated<number>
     id: string
@@ -87,6 +157,9 @@ export interface Schema {
     reason_json: string | null
     started_at_ms: number | null
     ended_at_ms: number | null
+    plan_json: string | null
+    state_json: string | null
+    parent: string | null
   }
   readonly rollout_steps: {
     rollout: string
@@ -100,14 +173,80 @@ export interface Schema {
     since_ms: number
     /** 1 until the rollout has ended: a node is in one of those at a time. */
     active: number
+    holds_digest: string | null
+    time_ms: number
+    healthy_time_ms: number | null
+    claim_sequence: number | null
+    held: string | null
   }
   readonly rollout_events: { rollout: string; version: number; at_ms: number; event_json: string }
+  readonly rotations: {
+    sequence: Generated<number>
+    id: string
+    kind: string
+    version: number
+    ended_at_ms: number | null
+  }
+  readonly rotation_events: {
+    rotation: string
+    version: number
+    at_ms: number
+    event_json: string
+  }
+  readonly self_signed: {
+    node: string
+    service: string
+    current_certificate: string | null
+    next_certificate: string | null
+    is_next_given: number
+    changed_at_ms: number
+  }
+  readonly renewals: { node: string; service: string; group_name: string; renew_at_ms: number }
+  readonly notification_conditions: {
+    event: string
+    subject: string
+    state: string
+    reason_json: string
+    since_ms: number
+    is_told: number
+  }
+  readonly notification_outbox: {
+    sequence: Generated<number>
+    webhook: string
+    body: string
+    created_at_ms: number
+  }
   readonly leases: {
     group_name: string
     node: string
     purpose: string
     generation: number
     taken_at_ms: number
+    taken_time_ms: number
+    taken_sequence: number
+  }
+  readonly debts: {
+    debt_id: string
+    node: string
+    service: string
+    groups_json: string
+    since_ms: number
+    since_time_ms: number
+  }
+  readonly controller_time: { id: number; time_ms: number; version: number }
+  readonly freezes: {
+    name: string
+    scope_json: string
+    reason: string
+    actor: string
+    at_ms: number
+  }
+  readonly idempotency: {
+    actor: string
+    key: string
+    request_digest: string
+    answer_json: string
+    at_ms: number
   }
   readonly credentials: {
     sequence: Generated<number>
@@ -117,6 +256,22 @@ export interface Schema {
     secret_hash: string
     created_at_ms: number
     expires_at_ms: number | null
+    created_by: string
+    last_used_at_ms: number | null
+  }
+  readonly operators: {
+    name: string
+    role: string
+    is_disabled: number
+    created_at_ms: number
+    created_by: string
+  }
+  readonly operator_certificate_names: { certificate_name: string; operator: string }
+  readonly denied_operator_serials: {
+    serial: string
+    operator: string
+    denied_at_ms: number
+    denied_by: string
   }
   readonly audit: {
     sequence: number

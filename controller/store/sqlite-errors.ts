@@ -69,7 +69,7 @@ export async function inserting<T>(what: string, insert: Promise<T>): Promise<T>
     return await insert
   } catch (error) {
     const code = sqliteCode(error)
-    if (code === CONSTRAINT_PRIMARYKEY || code === CONSTRAINT_UNIQUE) {
+    if (isTaken(error)) {
       throw new OperationalError('already-exists', `could not add ${what}: it is there already`)
     }
     if (code === CONSTRAINT_FOREIGNKEY) {
@@ -77,6 +77,12 @@ export async function inserting<T>(what: string, insert: Promise<T>): Promise<T>
     }
     throw error
   }
+}
+
+/** A unique key is taken. */
+export function isTaken(error: unknown): boolean {
+  const code = sqliteCode(error)
+  return code === CONSTRAINT_PRIMARYKEY || code === CONSTRAINT_UNIQUE
 }
 
 function sqliteCode(error: unknown): number | undefined {

@@ -7,24 +7,37 @@ import { DatabaseSync } from 'node:sqlite'
 import { Kysely } from 'kysely'
 import { assert } from '../../shared/assert.ts'
 import { OperationalError } from '../../shared/errors.ts'
-import type { RolloutPlan } from '../rollout/rollout.ts'
+import { type MemberChanges, watchMembers } from './member-changes.ts'
 import { migrate } from './migrate.ts'
+import { createRolloutCache, type RolloutCache } from './rollout-cache.ts'
 import type { Schema } from './schema.ts'
 import { sqliteDialect } from './sqlite-dialect.ts'
 import { corrupt, translateError } from './sqlite-errors.ts'
 import type { Store, Transaction } from './store.ts'
 import { createPrivateFile, takeStoreLock } from './store-lock.ts'
+import { acmeTables } from './tables/acme.ts'
 import { auditTable } from './tables/audit.ts'
 import { authoritiesTable } from './tables/authorities.ts'
 import { credentialsTable } from './tables/credentials.ts'
 import { desiredTable } from './tables/desired.ts'
+import { controllerTimeTable, freezesTable } from './tables/groups.ts'
+import { idempotencyTable } from './tables/idempotency.ts'
 import { identitiesTable } from './tables/identities.ts'
+import { debtsTable } from './tables/debts.ts'
 import { leasesTable } from './tables/leases.ts'
 import { leavesTable } from './tables/leaves.ts'
+import { nodeHistoryTable } from './tables/node-history.ts'
 import { nodesTable } from './tables/nodes.ts'
+import { notificationsTable } from './tables/notifications.ts'
+import { previewsTable } from './tables/previews.ts'
+import { operatorsTable } from './tables/operators.ts'
+import { providedTable } from './tables/provided.ts'
 import { reportsTable } from './tables/reports.ts'
+import { requestsTable } from './tables/requests.ts'
 import { revisionsTable } from './tables/revisions.ts'
 import { rolloutsTable } from './tables/rollouts.ts'
+import { rotationsTable } from './tables/rotations.ts'
+import { renewalsTable, selfSignedTable } from './tables/self-signed.ts'
 import { settingsTable } from './tables/settings.ts'
 import { tokensTable } from './tables/tokens.ts'
 
@@ -93,8 +106,9 @@ function requireSound(database: DatabaseSync, path: string): void {
 
 function createStore(database: DatabaseSync, path: string, onClosed: () => void): Store {
   const db = new Kysely<Schema>({ dialect: sqliteDialect(database) })
-  const plans = new Map<string, RolloutPlan>()
-  const tx = transactionOn(db, plans)
+  const rollouts = createRolloutCache()
+  const members = watchMembers(database)
+  const tx = transactionOn(db, rollouts, members)
   const inside = new AsyncLocalStorage<boolean>()
   let isClosed = false
   let tail: Promise<unknown> = Promise.resolve()
@@ -103,13 +117,16 @@ function createStore(database: DatabaseSync, path: string, onClosed: () => void)
     if (isClosed) throw new OperationalError('store-closed', `could not use the store ${path}`)
     try {
       database.exec('begin immediate')
+      if (members.begin()) rollouts.clear()
+      rollouts.begin()
       const result = await inside.run(true, () => work(tx))
       database.exec('commit')
       return result
     } catch (error) {
       // SQLite has rolled back by itself after some errors, a full disk for one.
       if (database.isTransaction) database.exec('rollback')
-      plans.clear()
+      rollouts.rollBack()
+      members.rollBack()
       throw translateError(error, path)
     }
   }
@@ -131,21 +148,39 @@ function createStore(database: DatabaseSync, path: string, onClosed: () => void)
   }
 }
 
-function transactionOn(db: Kysely<Schema>, plans: Map<string, RolloutPlan>): Transaction {
+function transactionOn(
+  db: Kysely<Schema>,
+  rollouts: RolloutCache,
+  changes: MemberChanges,
+): Transaction {
   const audit = auditTable(db)
   return {
     settings: settingsTable(db),
     authorities: authoritiesTable(db),
-    nodes: nodesTable(db),
+    nodes: nodesTable(db, changes.nodes),
     tokens: tokensTable(db),
     identities: identitiesTable(db),
     revisions: revisionsTable(db),
     desired: desiredTable(db),
     reports: reportsTable(db),
     leaves: leavesTable(db),
-    rollouts: rolloutsTable(db, audit, plans),
+    provided: providedTable(db),
+    requests: requestsTable(db),
+    acme: acmeTables(db),
+    rollouts: rolloutsTable(db, audit, { cache: rollouts, changes: changes.members }),
+    nodeHistory: nodeHistoryTable(db),
+    previews: previewsTable(db),
+    rotations: rotationsTable(db, audit),
+    selfSigned: selfSignedTable(db),
+    renewals: renewalsTable(db),
     leases: leasesTable(db),
+    debts: debtsTable(db),
+    controllerTime: controllerTimeTable(db),
+    freezes: freezesTable(db),
+    idempotency: idempotencyTable(db),
+    operators: operatorsTable(db),
     credentials: credentialsTable(db),
+    notifications: notificationsTable(db),
     audit,
   }
 }

@@ -7,10 +7,47 @@
 // the epoch unless a name says `controllerTime`.
 
 import type { Labels, Names, Reason } from '../../shared/contract/schema.ts'
-import type { DesiredContent, DesiredState } from '../../shared/contract/desired-state.ts'
-import type { Report, ServiceReport } from '../../shared/contract/report.ts'
+import type { DesiredContent, DesiredState, Mode } from '../../shared/contract/desired-state.ts'
+import type { Report } from '../../shared/contract/report.ts'
 import type { ServiceName } from '../../shared/contract/service.ts'
-import type { RolloutEvent, Rollout, RolloutPlan } from '../rollout/rollout.ts'
+import type { LabelCondition } from '../fleet/label-query.ts'
+import type { Changes } from '../rollout/change-log.ts'
+import type { Audit } from './audit-store.ts'
+import type { Authorities } from './authorities-store.ts'
+import type { Credentials, Operators } from './operators-store.ts'
+import type { NodeHistory } from './node-history-store.ts'
+import type { Notifications } from './notifications-store.ts'
+import type { Debts } from './debts-store.ts'
+import type { Previews } from './previews-store.ts'
+import type { ControllerTime, Freezes } from './groups-store.ts'
+import type { Idempotency } from './idempotency-store.ts'
+import type { Leases, Rollouts } from './rollouts-store.ts'
+import type { ProvidedPairs } from './provided-store.ts'
+import type { Acme } from './acme-store.ts'
+import type { CertificateRequests } from './requests-store.ts'
+import type { Rotations } from './rotations-store.ts'
+import type { Renewals, SelfSignedCertificates } from './self-signed-store.ts'
+
+export type { Audit, AuditRecord } from './audit-store.ts'
+export type {
+  CredentialRecord,
+  Credentials,
+  OperatorRecord,
+  Operators,
+  Role,
+} from './operators-store.ts'
+export type { AcmeOrderRecord } from './acme-store.ts'
+export type { AuthorityKind, AuthorityRecord, AuthorityState } from './authorities-store.ts'
+export type { ProvidedRecord } from './provided-store.ts'
+
+export type {
+  LeaseRecord,
+  Leases,
+  ReportExcerpt,
+  RolloutMember,
+  RolloutSummary,
+  Rollouts,
+} from './rollouts-store.ts'
 
 export interface Store {
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
@@ -27,9 +64,23 @@ export interface Transaction {
   readonly desired: DesiredStates
   readonly reports: Reports
   readonly leaves: Leaves
+  readonly provided: ProvidedPairs
+  readonly requests: CertificateRequests
+  readonly acme: Acme
   readonly rollouts: Rollouts
+  readonly nodeHistory: NodeHistory
+  readonly previews: Previews
+  readonly rotations: Rotations
+  readonly selfSigned: SelfSignedCertificates
+  readonly renewals: Renewals
   readonly leases: Leases
+  readonly debts: Debts
+  readonly controllerTime: ControllerTime
+  readonly freezes: Freezes
+  readonly idempotency: Idempotency
+  readonly operators: Operators
   readonly credentials: Credentials
+  readonly notifications: Notifications
   readonly audit: Audit
 }
 
@@ -37,22 +88,6 @@ export interface Transaction {
 export interface Settings {
   get(name: string): Promise<string | undefined>
   set(name: string, value: string): Promise<void>
-}
-
-export interface AuthorityRecord {
-  readonly kind: 'identity' | 'service'
-  readonly rootCertificate: string
-  readonly intermediateCertificate: string
-  /** Sealed private keys (ca/sealed-key.ts), text. Never a plaintext key. */
-  readonly rootKeySealed: string
-  readonly intermediateKeySealed: string
-  readonly createdAtMs: number
-}
-
-export interface Authorities {
-  get(kind: 'identity' | 'service'): Promise<AuthorityRecord | undefined>
-  /** Fails with `already-exists` when there is one of this kind. */
-  insert(record: AuthorityRecord): Promise<void>
 }
 
 export interface NodeRecord {
@@ -67,17 +102,41 @@ export interface NodeRecord {
   readonly seenAtMs: number | undefined
 }
 
+/** Why a node has to be enrolled anew. */
+export interface NodeLock {
+  readonly reason: Reason
+  readonly atMs: number
+}
+
+export interface NodePage {
+  readonly after?: string
+  readonly limit: number
+  readonly labels?: readonly LabelCondition[]
+  readonly names?: readonly string[]
+}
+
 export interface Nodes {
   /** Fails with `already-exists`. */
   insert(node: NodeRecord): Promise<void>
   get(name: string): Promise<NodeRecord | undefined>
-  /** By name, ascending, starting after `after`. */
-  list(page: { readonly after?: string; readonly limit: number }): Promise<readonly NodeRecord[]>
-  /** Reports of the newly enrolled agent count from the beginning. */
+  /** By name, ascending, starting after `after`; those that all conditions hold for, and of `names` when there are any. */
+  list(page: NodePage): Promise<readonly NodeRecord[]>
+  /** Reports of the newly enrolled agent count from the beginning; a lock is lifted. */
   setEnrolled(name: string, atMs: number): Promise<void>
   setSeen(names: readonly string[], atMs: number): Promise<void>
+  /** What operators have recorded of it. Fails with `not-found`. */
+  change(name: string, recorded: Pick<NodeRecord, 'labels' | 'names'>): Promise<void>
+  /** Until it is enrolled anew the node shows this reason. Denying its identities is done apart. */
+  lock(name: string, lock: NodeLock): Promise<void>
+  lockOf(name: string): Promise<NodeLock | undefined>
   /** Removes the node with its tokens, desired state, report and leaves; its identities go to the denylist. False: no such node. */
   remove(name: string, atMs: number): Promise<boolean>
+  /**
+   * Nodes that may have been added, removed, labelled or renamed since `cursor` was given out, or whose
+   * document may be of another revision; never too few. Undefined `nodes`: any may. What a transaction
+   * wrote that came to nothing is told again.
+   */
+  changedSince(cursor: number | undefined): Promise<Changes>
 }
 
 export interface EnrollmentTokenRecord {
@@ -89,6 +148,8 @@ export interface EnrollmentTokenRecord {
   /** SHA-256 of the SPKI that redeemed it; the same key may come again until it expires. */
   readonly redeemedBy: string | undefined
   readonly createdAtMs: number
+  /** Of the identity root that it names. Undefined: the one that there was before roots followed one another. */
+  readonly pin?: string | undefined
 }
 
 export interface EnrollmentTokens {
@@ -96,6 +157,18 @@ export interface EnrollmentTokens {
   get(id: string): Promise<EnrollmentTokenRecord | undefined>
   /** One atomic update: true when the token was unredeemed, or redeemed by this same key. */
   redeem(id: string, publicKeyDigest: string): Promise<boolean>
+  /** None that was made before can be redeemed any more, not even by the key that did so already. */
+  expireAll(atMs: number): Promise<void>
+  /** Those that somebody may still come with for the first time: neither redeemed nor expired. */
+  outstanding(nowMs: number): Promise<readonly EnrollmentTokenRecord[]>
+  /** By id, starting after `after`; of one node, when one is named. */
+  list(page: {
+    readonly after?: string
+    readonly limit: number
+    readonly node?: string
+  }): Promise<readonly EnrollmentTokenRecord[]>
+  /** None that was given out for this node is good any more. */
+  removeOf(node: string): Promise<void>
 }
 
 export interface IdentityRecord {
@@ -104,21 +177,48 @@ export interface IdentityRecord {
   readonly node: string
   readonly publicKeyDigest: string
   readonly certificateChain: string
+  /** Counts the identities of a node, starting at 1; the one issued last has the highest. */
+  readonly generation: number
   readonly notAfterMs: number
   readonly issuedAtMs: number
+  /** First use of it. Undefined: it may never have arrived. */
+  readonly confirmedAtMs: number | undefined
   readonly deniedAtMs: number | undefined
+  readonly deniedFor: DenialCause | undefined
+}
+
+/** `superseded`: another one was issued in its place before it was ever used. */
+export type DenialCause = 'removed' | 'replaced' | 'revoked' | 'cloned' | 'superseded'
+
+export interface Denial {
+  readonly cause: DenialCause
+  readonly atMs: number
 }
 
 export interface Identities {
-  insert(identity: IdentityRecord): Promise<void>
+  /** Numbers it: one above every generation that the node ever had, also under an earlier record. */
+  insert(identity: Omit<IdentityRecord, 'generation'>): Promise<IdentityRecord>
   /** The newest certificate issued to this node for this key. */
   findByKey(node: string, publicKeyDigest: string): Promise<IdentityRecord | undefined>
   get(fingerprint: string): Promise<IdentityRecord | undefined>
+  /** The newest certificate of a node that is not on the denylist. */
+  latest(node: string): Promise<IdentityRecord | undefined>
   /** Whether another node was ever issued a certificate for this key. */
   keyUsedByOther(node: string, publicKeyDigest: string): Promise<boolean>
-  deny(node: string, atMs: number): Promise<void>
-  /** Fingerprints on the denylist whose certificates have not ended before `nowMs`. */
-  denied(nowMs: number): Promise<readonly string[]>
+  /** Writes down the first use; later ones change nothing. */
+  confirm(fingerprint: string, atMs: number): Promise<void>
+  /** Of all that were ever used, the one with the highest generation. */
+  newestConfirmed(node: string): Promise<IdentityRecord | undefined>
+  /** Denies every identity of the node. Earlier denials stay, but for `superseded` ones, which take the new cause. */
+  deny(node: string, denial: Denial): Promise<void>
+  /** Denies what was issued after this generation and never used. False: there was nothing. */
+  supersede(node: string, generation: number, atMs: number): Promise<boolean>
+  /** The denylist: certificates that have not ended before `nowMs`. */
+  denied(
+    nowMs: number,
+  ): Promise<readonly { readonly fingerprint: string; readonly cause: DenialCause }[]>
+  /** Forgets certificates that ended before, denied or not; of each node the newest one stays. Gives how many. */
+  prune(endedBeforeMs: number): Promise<number>
 }
 
 export interface RevisionRecord {
@@ -153,11 +253,32 @@ export interface PublishedContent {
   readonly revision: number | undefined
 }
 
+/** A desired state without its content, which is large. */
+export interface DesiredHead {
+  readonly node: string
+  readonly mode: Mode
+  readonly contentDigest: string
+}
+
 export interface DesiredStates {
   get(node: string): Promise<DesiredRecord | undefined>
-  /** Fails with `generation-conflict` unless the generation is above every one this node ever had. */
+  /** By name of the node, ascending, starting after `after`. */
+  heads(page: { readonly after?: string; readonly limit: number }): Promise<readonly DesiredHead[]>
+  /**
+   * Fails with `generation-conflict` unless the generation is above every one this node ever had, and
+   * with `epoch-outdated` unless the document is of the current epoch.
+   */
   put(record: DesiredRecord): Promise<void>
-  /** The highest generation this node ever had, 0 for none. Survives removal of nodes of the same name. */
+  /** By node, the revision that its document is of, of these nodes when they are named; nodes without one are absent. */
+  revisions(nodes?: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** 0 until the store is restored from a backup for the first time. */
+  epoch(): Promise<number>
+  /**
+   * After a restore: this epoch, above the one before, and every generation of every node that ever
+   * was is raised to at least its number. No generation of a later document is below it.
+   */
+  beginEpoch(epoch: number): Promise<void>
+  /** The highest generation this node ever had, the epoch for none. Survives removal of nodes of the same name. */
   highestGeneration(node: string): Promise<number>
   /** A content that this node has or had, by its digest, and the revision it last came from. */
   published(node: string, contentDigest: string): Promise<PublishedContent | undefined>
@@ -173,6 +294,10 @@ export interface Reports {
   /** False: a report with this or a higher sequence is there already. */
   put(record: ReportRecord): Promise<boolean>
   get(node: string): Promise<ReportRecord | undefined>
+  /** Of the last report, what the agent says of its identity; undefined: nothing. */
+  identity(node: string): Promise<Report['identity']>
+  /** The next report of every node counts, whatever its sequence is. */
+  restartAll(): Promise<void>
   list(page: { readonly after?: string; readonly limit: number }): Promise<readonly ReportRecord[]>
 }
 
@@ -199,116 +324,4 @@ export interface Leaves {
   /** Whether another node or another service has a leaf for this key. */
   keyUsedByOther(node: string, service: ServiceName, publicKeyDigest: string): Promise<boolean>
   listByNode(node: string): Promise<readonly LeafRecord[]>
-}
-
-/** What the store knows of a node of a rollout: the part that deciding needs, read at once. */
-export interface RolloutMember {
-  readonly node: string
-  readonly enrolledAtMs: number | undefined
-  readonly seenAtMs: number | undefined
-  readonly desired: Pick<DesiredState, 'generation' | 'digest' | 'contentDigest'> | undefined
-  /** As `DesiredStates.highestGeneration`. */
-  readonly highestGeneration: number
-  readonly report: ReportExcerpt | undefined
-}
-
-export type ReportExcerpt = Pick<
-  Report,
-  'observedGeneration' | 'observedDigest' | 'refusedGeneration' | 'problem'
-> & {
-  readonly receivedAtMs: number
-  readonly services: readonly Pick<
-    ServiceReport,
-    'service' | 'outcome' | 'reason' | 'activations'
-  >[]
-}
-
-export interface Rollouts {
-  /**
-   * Stores the plan and the first events (version 0). Fails with `overlapping-rollout` when a node of
-   * the plan is in a rollout that has not ended.
-   */
-  insert(rollout: {
-    readonly id: string
-    readonly plan: RolloutPlan
-    readonly events: readonly RolloutEvent[]
-    readonly atMs: number
-  }): Promise<Rollout>
-  get(id: string): Promise<Rollout | undefined>
-  /** Newest first. */
-  list(page: { readonly limit: number }): Promise<readonly Rollout[]>
-  /** Rollouts that have not ended. */
-  active(): Promise<readonly Rollout[]>
-  events(
-    id: string,
-    page: { readonly after: number; readonly limit: number },
-  ): Promise<
-    readonly { readonly version: number; readonly atMs: number; readonly event: RolloutEvent }[]
-  >
-  /** The nodes of a rollout that are still in the fleet, in plan order. */
-  members(id: string): Promise<readonly RolloutMember[]>
-  /**
-   * Appends with an expected version; throws `version-conflict` (retryable) when somebody was first.
-   * The folded state is stored with it. Each event is also an audit entry.
-   */
-  append(
-    id: string,
-    expectedVersion: number,
-    events: readonly RolloutEvent[],
-    atMs: number,
-  ): Promise<Rollout>
-}
-
-export interface LeaseRecord {
-  readonly group: string
-  readonly node: string
-  readonly purpose: 'rollout' | 'renewal' | 'correction'
-  readonly generation: number
-  readonly takenAtMs: number
-}
-
-export interface Leases {
-  /** One per (group, node); taking it again for the same generation changes nothing. */
-  take(lease: LeaseRecord): Promise<void>
-  release(group: string, node: string): Promise<void>
-  list(group: string): Promise<readonly LeaseRecord[]>
-}
-
-export interface CredentialRecord {
-  readonly id: string
-  readonly name: string
-  readonly role: 'viewer' | 'operator' | 'admin'
-  readonly secretHash: string
-  readonly createdAtMs: number
-  readonly expiresAtMs: number | undefined
-}
-
-export interface Credentials {
-  insert(credential: CredentialRecord): Promise<void>
-  get(id: string): Promise<CredentialRecord | undefined>
-  list(): Promise<readonly CredentialRecord[]>
-  remove(id: string): Promise<boolean>
-}
-
-export interface AuditRecord {
-  readonly sequence: number
-  readonly atMs: number
-  readonly actor: string
-  readonly action: string
-  readonly subject: string
-  readonly reason: Reason | undefined
-  /** SHA-256 over the previous record's hash and this record's canonical JSON. */
-  readonly hash: string
-}
-
-export interface Audit {
-  append(entry: {
-    readonly atMs: number
-    readonly actor: string
-    readonly action: string
-    readonly subject: string
-    readonly reason?: Reason
-  }): Promise<void>
-  /** Oldest first, after a sequence number. */
-  list(page: { readonly after: number; readonly limit: number }): Promise<readonly AuditRecord[]>
 }

@@ -2,8 +2,9 @@
 
 import * as z from 'zod/mini'
 import { digestOf, type Json } from '../digest.ts'
-import { Digest, Generation, Name, parser } from './schema.ts'
-import { ServiceTls } from './service.ts'
+import { Digest, Epoch, Generation, Name, parser } from './schema.ts'
+import { PlannedServices } from './planned.ts'
+import { ServiceName, ServiceTls } from './service.ts'
 
 /** `audit`: plan and report, touch nothing. `stage`: prepare beside the live files. `enforce`: converge. */
 export const Mode = z.enum(['audit', 'stage', 'enforce'])
@@ -22,10 +23,18 @@ export type DesiredContent = Readonly<z.infer<typeof DesiredContent>>
 
 export const DesiredState = z.strictObject({
   node: Name,
+  /** Of the controller; absent until it is restored from a backup for the first time. */
+  epoch: z.optional(Epoch),
   generation: Generation,
   mode: Mode,
   /** True in a rollout: the agent claims its permit before the point of no return. */
   permit: z.boolean(),
+  /** What the rollout was planned with: a node on which that has changed since touches nothing. Absent: it is held to nothing. */
+  planned: z.optional(PlannedServices),
+  /** True with a permit: this service is stopped, changed and started with those of other nodes. */
+  together: z.optional(ServiceName),
+  /** True with a permit: what nodes of a cluster otherwise change as a whole is changed by this node alone. */
+  alone: z.optional(z.boolean()),
   /** Digest of `content` alone. */
   contentDigest: Digest,
   content: DesiredContent,
@@ -33,6 +42,33 @@ export const DesiredState = z.strictObject({
   digest: Digest,
 })
 export type DesiredState = Readonly<z.infer<typeof DesiredState>>
+
+/**
+ * Where a document stands among all that its node is ever given. The epoch decides first: a
+ * controller that was restored from a backup does not know which generations it gave out after it.
+ */
+export interface Position {
+  /** 0: never restored. */
+  readonly epoch: number
+  readonly generation: number
+}
+
+export function positionOf({
+  epoch,
+  generation,
+}: Pick<DesiredState, 'epoch' | 'generation'>): Position {
+  return { epoch: epoch ?? 0, generation }
+}
+
+/** As documents of this epoch carry it. */
+export function epochIn(epoch: number): Pick<DesiredState, 'epoch'> {
+  return epoch === 0 ? {} : { epoch }
+}
+
+/** Below 0: `a` is older than `b`; 0: they are the same. */
+export function comparePositions(a: Position, b: Position): number {
+  return a.epoch === b.epoch ? a.generation - b.generation : a.epoch - b.epoch
+}
 
 export const parseDesiredState = parser('desired state', DesiredState, 'unsupported-desired-state')
 

@@ -48,10 +48,11 @@ function describe(problem: SchemaProblem): string {
 
 /** Lower-case name of a node, a fleet, a label value: as a DNS label, or dotted. */
 export const Name = z.string().check(z.regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/))
-export const Labels = z.record(
-  z.string().check(z.regex(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/)),
-  z.string().check(z.regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/)),
-)
+const LabelKey = z.string().check(z.regex(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/))
+const LabelValue = z.string().check(z.regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/))
+export const Labels = z.record(LabelKey, LabelValue)
+/** Null takes a label away (RFC 7396). */
+export const LabelChanges = z.record(LabelKey, z.nullable(LabelValue))
 export type Labels = z.infer<typeof Labels>
 
 export const Digest = z.string().check(z.regex(/^[0-9a-f]{64}$/))
@@ -65,6 +66,8 @@ export const TimeMs = z.int().check(z.nonnegative())
 /** A duration in milliseconds, at most 20 years. */
 export const DurationMs = z.int().check(z.positive(), z.maximum(20 * 366 * 86_400_000))
 export const Generation = z.int().check(z.positive())
+/** Rises when a controller is restored from a backup, and never otherwise. */
+export const Epoch = z.int().check(z.positive())
 
 /** Names that a certificate carries. */
 export const Names = z.strictObject({

@@ -3,6 +3,7 @@
 
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { assert } from '../assert.ts'
+import { isSameKey } from './keys.ts'
 import { ipText, ipBytes, sameSet } from './names.ts'
 import { parseCertificate, pemOf } from './pem.ts'
 import { isSignedBy } from './facts.ts'
@@ -39,7 +40,10 @@ export function checkBuilt({ der, request, subjectPublicKey, issuer }: Built): s
     certificate.serialNumber.toLowerCase() === serial,
     'built certificate has another serial number',
   )
-  assert(certificate.publicKey.equals(subjectPublicKey), 'built certificate has another public key')
+  assert(
+    isSameKey(certificate.publicKey, subjectPublicKey),
+    'built certificate has another public key',
+  )
   assert(sameSet(namesSeen(certificate), namesWanted(profile)), 'built certificate has other names')
   assert(
     sameSet(certificate.keyUsage ?? [], purposesOf(profile)),

@@ -37,8 +37,8 @@ interface Budget {
 }
 
 /** Throws `der-malformed` for anything but exactly one DER value. */
-export function readDer(bytes: Uint8Array): DerValue {
-  if (bytes.byteLength > DER_BYTES_MAX) throw malformed(`is larger than ${DER_BYTES_MAX} bytes`)
+export function readDer(bytes: Uint8Array, bytesMax = DER_BYTES_MAX): DerValue {
+  if (bytes.byteLength > bytesMax) throw malformed(`is larger than ${bytesMax} bytes`)
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const budget = { values: 0 }
   const value = readValue(buffer, 0, budget)

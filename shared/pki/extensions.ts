@@ -22,6 +22,7 @@ export interface AlternativeNames {
   readonly dnsNames: readonly string[]
   readonly ipAddresses: readonly string[]
   readonly uris: readonly string[]
+  readonly mailAddresses?: readonly string[]
   /** Names of other kinds: mail addresses, directory names. */
   readonly others: number
   readonly isCritical: boolean
@@ -176,7 +177,7 @@ function readAlternativeNames(value: DerValue, isCritical: boolean): Alternative
   const uris = texts(0x86)
   const ipAddresses = names.filter(name => name.tag === 0x87).map(name => ipText(name.content))
   const others = names.length - dnsNames.length - uris.length - ipAddresses.length
-  return { dnsNames, ipAddresses, uris, others, isCritical }
+  return { dnsNames, ipAddresses, uris, mailAddresses: texts(0x81), others, isCritical }
 }
 
 function readNameConstraints(value: DerValue, isCritical: boolean): NameConstraints {

@@ -66,6 +66,14 @@ export function publicKeyDigest(key: KeyObject | string): string {
   return sha256(spkiOf(typeof key === 'string' ? parsePublicKey(key) : key))
 }
 
+/**
+ * Do both have the same public half? In place of KeyObject.equals, which leaves an OpenSSL error behind
+ * where the types differ; the next key that is parsed, however good, fails of it (seen on Node 24).
+ */
+export function isSameKey(a: KeyObject, b: KeyObject): boolean {
+  return spkiOf(a).equals(spkiOf(b))
+}
+
 /** `ec-p256`, `rsa-3072`, `ed25519` … */
 export function keyTypeOf(key: KeyObject): string {
   const details = key.asymmetricKeyDetails ?? {}

@@ -5,7 +5,7 @@ import { type KeyObject, sign, verify } from 'node:crypto'
 import { assert } from '../assert.ts'
 import { publicKeyDigest } from './keys.ts'
 
-export type ProofPurpose = 'enroll' | 'sign' | 'renew'
+export type ProofPurpose = 'enroll' | 'sign' | 'renew' | 'renew-expired' | 'ca-request'
 
 export interface ProofSubject {
   readonly purpose: ProofPurpose

@@ -22,6 +22,7 @@ export const PKI_REASON_CODES = [
   'critical-extension',
   'weak-signature',
   'pin-mismatch',
+  'public-lifetime',
 ] as const
 
 export type PkiReasonCode = (typeof PKI_REASON_CODES)[number]

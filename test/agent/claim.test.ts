@@ -20,7 +20,12 @@ await t.test(
 
     t.strictSame(live, [[true, 0]], 'asked once for the pass, before the first switch')
     t.strictSame(controller.leases, [
-      { purpose: 'rollout', generation: 3, digest: document.digest },
+      {
+        purpose: 'rollout',
+        generation: 3,
+        digest: document.digest,
+        sequence: controller.reports[0]?.sequence,
+      },
     ])
     t.match(node.served('influxdb'), TLS)
     t.match(node.served('prometheus'), TLS)
@@ -66,6 +71,30 @@ for (const [what, answer, code] of [
     t.match(node.served('influxdb'), TLS)
   })
 }
+
+await t.test('nothing is written outside of what the node allows', async t => {
+  for (const [paths, code] of [
+    [['/etc/prometheus'], 'write-not-allowed'],
+    // A name that begins alike is another directory.
+    [['/etc/prom', '/etc/default'], 'write-not-allowed'],
+    [['/etc/prometheus', '/etc/default', '/var/lib/tlsfleet'], 'changes-applied'],
+  ] as const) {
+    const { node, controller, agent } = await scene(t, { services: ['prometheus'], paths })
+    const before = [...node.files.tree.keys()].filter(path => path.startsWith('/etc/'))
+
+    await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
+
+    const [prometheus] = agent.control.status().services
+    const isAllowed = code === 'changes-applied'
+    t.equal(prometheus?.outcome, isAllowed ? 'changed' : 'unsupported', paths.join(' '))
+    if (isAllowed) continue
+    t.equal(prometheus?.reason.code, code)
+    t.match(prometheus?.reason.message, /does not allow \/etc\/\S+ to be written/)
+    t.equal(node.served('prometheus'), 'plaintext')
+    const after = [...node.files.tree.keys()].filter(path => path.startsWith('/etc/'))
+    t.same(after, before, 'nothing new below /etc')
+  }
+})
 
 await t.test('services and acts that the node does not allow are reported, not done', async t => {
   const { node, controller, agent } = await scene(t, {

@@ -1,10 +1,13 @@
 // The desired state as a file: its defaults, and a clear message for everything that is wrong in it.
 
 import t from 'tap'
+import { CLIENT_SERVICES, SERVICE_NAMES, isServer } from '../../shared/contract/service.ts'
 import { OperationalError } from '../../shared/errors.ts'
 import { desiredFileSchema, parseDesiredFile } from '../../agent/desired-file.ts'
 
 const SERVICE = 'service: prometheus, issuer: self-signed, names: { dns: [p.example.org] }'
+const parse = (document: object) =>
+  parseDesiredFile(JSON.stringify({ version: 1, ...document }), 'd.json')
 const fileOf = (service: string, more = '') => `version: 1\nservices:\n  - { ${service} }\n${more}`
 
 await t.test('the least that can be said is enough; the rest has defaults', async t => {
@@ -25,9 +28,73 @@ await t.test('the least that can be said is enough; the rest has defaults', asyn
       clientAuth: 'none',
       minVersion: '1.2',
       verify: { stableForMs: 5_000, deadlineMs: 300_000 },
+      tls: 'on',
+      upstreams: [],
+      upstreamTrust: [],
       options: { externalUrl: 'manage' },
     },
   ])
+})
+
+await t.test('every product can be named, and a client says nothing of certificates', async t => {
+  const clients: readonly string[] = CLIENT_SERVICES
+  const entries = SERVICE_NAMES.map(service =>
+    clients.includes(service)
+      ? { service }
+      : { service, issuer: 'self-signed', names: { dns: ['a.example.org'] } },
+  )
+
+  const { services } = await parse({ services: entries })
+
+  t.strictSame(
+    services.map(({ service }) => service),
+    [...SERVICE_NAMES],
+  )
+  t.strictSame(
+    services.filter(tls => !isServer(tls)).map(({ service }) => service),
+    [...CLIENT_SERVICES],
+  )
+  await t.rejects(
+    parse({ services: [{ service: 'telegraf', issuer: 'self-signed', names: { dns: ['a.b'] } }] }),
+    /services\.0/,
+  )
+})
+
+await t.test('TLS can be switched off, and upstreams can be named', async t => {
+  const ca = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n'
+  const upstream = { service: 'influxdb', names: { dns: ['DB.example.org'] }, port: 8086 }
+
+  const { services } = await parse({
+    services: [
+      {
+        service: 'telegraf',
+        tls: 'off',
+        upstreams: [{ ...upstream, tls: 'off' }],
+        upstreamTrust: [ca],
+      },
+    ],
+  })
+
+  t.match(services[0], {
+    tls: 'off',
+    upstreams: [{ ...upstream, names: { dns: ['db.example.org'], ip: [] }, tls: 'off' }],
+    upstreamTrust: [ca],
+  })
+  t.equal(
+    (await parseDesiredFile(fileOf(`${SERVICE}, tls: off`), 'd.yaml')).services[0]?.tls,
+    'off',
+  )
+})
+
+await t.test('a pair on the node can be named for every product with a listener', async t => {
+  const pair = { certificate: '/c.pem', privateKey: '/k.pem' }
+  const issuers = (files: object) => parse({ services: [], issuers: { files } })
+
+  t.strictSame((await issuers({ kibana: pair, elasticsearch: pair })).issuers.files, {
+    kibana: pair,
+    elasticsearch: pair,
+  })
+  await t.rejects(issuers({ telegraf: pair }), /telegraf|files/)
 })
 
 await t.test('everything can be said, in YAML or JSON, and means the same', async t => {
@@ -80,7 +147,7 @@ const BAD: Readonly<Record<string, readonly [text: string, message: RegExp]>> = 
   'an unknown field at the top': [fileOf(SERVICE, 'service: 1\n'), /"service"/],
   'an unknown option': [fileOf(`${SERVICE}, options: { x: 1 }`), /services\.0\.options.*"x"/],
   "another product's option": [fileOf(`${SERVICE}, options: { meta: tls }`), /options.*"meta"/],
-  'an unknown service': [fileOf('service: kibana'), /services\.0\.service/],
+  'an unknown service': [fileOf('service: grafana'), /services\.0\.service/],
   'a version of the future': ['version: 2\nservices: []', /version/],
   'no version': ['services: []', /version/],
   'no services': ['version: 1', /services/],
@@ -88,6 +155,10 @@ const BAD: Readonly<Record<string, readonly [text: string, message: RegExp]>> = 
   'the issuer of a controller': [
     fileOf(SERVICE.replace('self-signed', 'internal')),
     /"internal".*prometheus.*without a controller/,
+  ],
+  'another issuer of a controller': [
+    fileOf(SERVICE.replace('self-signed', 'provided')),
+    /"provided".*prometheus.*without a controller/,
   ],
   'a service twice': [`${fileOf(SERVICE)}  - { ${SERVICE} }\n`, /d\.yaml lists prometheus twice/],
   'no names': [

@@ -11,12 +11,13 @@ const others = await wish({ dns: ['other', 'localhost'] })
 
 interface Known {
   readonly current?: Accepted
+  readonly epoch?: number | undefined
   readonly generation?: number
   readonly digest?: string
 }
 
-function judge(received: unknown, { current, generation, digest }: Known = {}): Acceptance {
-  return acceptDesired({ received, node: 'n1', current, highest: { generation, digest } })
+function judge(received: unknown, { current, epoch, generation, digest }: Known = {}): Acceptance {
+  return acceptDesired({ received, node: 'n1', current, highest: { epoch, generation, digest } })
 }
 
 const codeOf = (result: Acceptance) =>
@@ -26,6 +27,7 @@ const codeOf = (result: Acceptance) =>
 function having(latest: DesiredState, enforced?: DesiredState): Known {
   return {
     current: { version: 1, latest, ...(enforced === undefined ? {} : { enforced }) },
+    epoch: latest.epoch,
     generation: latest.generation,
     digest: latest.digest,
   }
@@ -49,6 +51,30 @@ await t.test('one generation has one content', async t => {
 
   t.equal(codeOf(other), 'desired-conflict')
   t.equal(codeOf(otherMode), 'desired-conflict')
+})
+
+await t.test('a higher epoch wins over any generation, a lower one over none', async t => {
+  const five = documentOf({ epoch: 7, generation: 5, services })
+  const place = (epoch: number, generation: number) =>
+    codeOf(judge(documentOf({ epoch, generation, services: others }), having(five)))
+
+  t.equal(place(8, 1), 'accepted')
+  t.equal(place(8, 5), 'accepted', 'the same number in another epoch is another document')
+  t.equal(place(7, 6), 'accepted')
+  t.equal(place(7, 5), 'desired-conflict')
+  t.equal(place(7, 4), 'desired-outdated')
+  t.equal(place(6, 900), 'older-epoch')
+  t.equal(place(0, 900), 'older-epoch', 'also of a controller that was never restored')
+  const refused = judge(documentOf({ epoch: 6, generation: 9, services }), having(five))
+  t.match(refused, { reason: { message: /^epoch 6 is older than 7, .* an older backup/ } })
+
+  const { current, ...ledger } = having(five)
+  const six = documentOf({ epoch: 6, generation: 9, services })
+  t.equal(codeOf(judge(six, ledger)), 'older-epoch', 'known by the ledger alone')
+  t.equal(codeOf(judge(six, current && { current })), 'older-epoch', 'and by the document alone')
+  t.equal(codeOf(judge({ ...five, epoch: 8 })), 'desired-damaged')
+  for (const epoch of [0, -1, 1.5, '1'])
+    t.equal(codeOf(judge({ ...five, epoch })), 'unsupported-desired-state', `${epoch}`)
 })
 
 await t.test('the ledger outlives a lost document', async t => {

@@ -6,14 +6,19 @@ import { generateKey, parsePublicKey } from '../../shared/pki/keys.ts'
 import { verifyProof } from '../../shared/pki/proof.ts'
 import { Secret } from '../../shared/secret.ts'
 import {
+  acceptSuccessor,
+  dropSuccessor,
   identityEndsAtMs,
   identityPath,
   identityRenewalAtMs,
   isForKey,
   loadIdentity,
+  loadSuccessor,
   newIdentityKey,
   proveServiceKey,
   storeIdentity,
+  storeSuccessor,
+  successorPath,
 } from '../../agent/identity.ts'
 import { createIdentity, createMemoryCa, DAY_MS } from '../support/fake-controller.ts'
 import { newNode, STATE } from '../support/memory-fleet.ts'
@@ -87,9 +92,52 @@ await t.test('a damaged one is an error that says so, whatever the damage is', a
 })
 
 await t.test('it is renewed at half of its life', async t => {
-  t.equal(identityRenewalAtMs(identity), START + 15 * DAY_MS)
+  const dueMs = identityRenewalAtMs(identity)
+  t.ok(dueMs >= START + 15 * DAY_MS && dueMs < START + 18 * DAY_MS)
+  t.equal(identityRenewalAtMs(identity), dueMs, 'the same answer whenever asked')
   t.equal(identityEndsAtMs(identity), START + 30 * DAY_MS)
+  const fleet = Array.from({ length: 20 }, () => createIdentity(START, 30 * DAY_MS))
+  const hours = new Set(fleet.map(one => Math.floor(identityRenewalAtMs(one) / 3_600_000)))
+  t.ok(hours.size > 10, 'those that were made together are renewed apart')
 })
+
+await t.test(
+  'a successor lies beside the one in force until it is accepted or dropped',
+  async t => {
+    const files = newDisk()
+    const [next, other] = [createIdentity(START, 60 * DAY_MS), createIdentity(START, 90 * DAY_MS)]
+    const chains = async () => [
+      (await loadIdentity(files, STATE))?.certificateChain,
+      (await loadSuccessor(files, STATE, identity))?.certificateChain,
+    ]
+    await storeIdentity(files, STATE, identity)
+
+    await storeSuccessor(files, STATE, { current: identity, successor: next })
+    t.strictSame(await chains(), [identity.certificateChain, next.certificateChain])
+    t.equal(files.tree.get(successorPath(STATE))?.owner.mode, 0o600)
+    await dropSuccessor(files, STATE)
+    t.strictSame(await chains(), [identity.certificateChain, undefined])
+
+    await storeSuccessor(files, STATE, { current: identity, successor: next })
+    await acceptSuccessor(files, STATE)
+    t.strictSame(await chains(), [next.certificateChain, undefined])
+
+    await storeSuccessor(files, STATE, { current: identity, successor: other })
+    t.equal(await loadSuccessor(files, STATE, next), undefined, 'it follows another one')
+    t.equal(files.text(successorPath(STATE)), undefined, 'and is of no use to anybody')
+    files.put(successorPath(STATE), 'torn')
+    t.equal(await loadSuccessor(files, STATE, next), undefined)
+
+    await storeSuccessor(files, STATE, { current: next, successor: other })
+    files.put(identityPath(STATE), 'torn')
+    t.equal((await loadIdentity(files, STATE))?.certificateChain, other.certificateChain)
+    t.match(files.text(identityPath(STATE)), /BEGIN CERTIFICATE/, 'what was whole is in force now')
+
+    await storeSuccessor(files, STATE, { current: other, successor: next })
+    await storeIdentity(files, STATE, identity)
+    t.strictSame(await chains(), [identity.certificateChain, undefined], 'an enrolment ends it all')
+  },
+)
 
 await t.test('a chain belongs to the key that it was made for, and to no other', async t => {
   const { keys, proof } = await newIdentityKey('n1')

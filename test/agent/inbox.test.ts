@@ -8,6 +8,8 @@ import { newNode, outcomes } from '../support/memory-fleet.ts'
 
 await t.test('a preview is answered by a plan, and nothing is touched', async t => {
   const { node, controller, agent } = await scene(t)
+  // That the node is in no group is written down once.
+  controller.grouped = undefined
   const changes = node.changes()
 
   await agent.afterPass(() =>

@@ -6,7 +6,7 @@ import { OperationalError } from '../../shared/errors.ts'
 import { certificateFacts } from '../../shared/pki/facts.ts'
 import { generateKey } from '../../shared/pki/keys.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
-import type { ServiceTls } from '../../shared/contract/service.ts'
+import { type Issuer, type ServerTls, isServer } from '../../shared/contract/service.ts'
 import {
   issueLeaf,
   type IssueRequest,
@@ -28,9 +28,9 @@ const keys = await generateKey('ec-p256')
 const noted: string[] = []
 const note = async (path: string) => void noted.push(path)
 
-async function intent(issuer: ServiceTls['certificate']['issuer']): Promise<ServiceTls> {
+async function intent(issuer: Issuer): Promise<ServerTls> {
   const [first] = await wish()
-  if (first === undefined) throw new Error('no wish')
+  if (first === undefined || !isServer(first)) throw new Error('no wish')
   return { ...first, certificate: { ...first.certificate, issuer } }
 }
 
@@ -43,7 +43,7 @@ function nodeWith(certificate: string | undefined, key: string | undefined) {
 }
 
 async function issue(
-  issuer: ServiceTls['certificate']['issuer'],
+  issuer: Issuer,
   node = newNode(),
   issuers = NO_LOCAL_ISSUERS,
   more: Partial<IssueRequest> = {},

@@ -11,7 +11,12 @@ import {
   type OwedInput,
   strongerOf,
 } from '../../agent/owed.ts'
-import { type LoadIntent, RELEASE_TOKEN } from '../../agent/services/service.ts'
+import {
+  type LoadIntent,
+  RELEASE_TOKEN,
+  STORE_PASSWORD_TOKEN,
+} from '../../agent/services/service.ts'
+import { Secret } from '../../shared/secret.ts'
 import { newNode } from '../support/memory-fleet.ts'
 
 const unit = await newNode().host.services.show('influxdb.service')
@@ -50,7 +55,10 @@ function owed(loads: readonly LoadIntent[], more: Partial<OwedInput> = {}): Owed
 }
 
 function loaded(loads: readonly LoadIntent[], invocationId = 'now', release = 'r1'): ServiceEntry {
-  return { ...EMPTY_ENTRY, loaded: { invocationId, inputs: inputDigests(loads, release) } }
+  return {
+    ...EMPTY_ENTRY,
+    loaded: { invocationId, inputs: inputDigests(loads, { release, storePassword: undefined }) },
+  }
 }
 
 const RULES: Readonly<Record<string, readonly [expected: Owed['verb'], owed: Owed]>> = {
@@ -115,7 +123,23 @@ const RULES: Readonly<Record<string, readonly [expected: Owed['verb'], owed: Owe
   'another leaf proves that TLS is on, and no more': ['none', owed([TLS_ON], { served: 'stale' })],
   'another leaf is a pair that is not loaded': ['restart', owed([PAIR], { served: 'stale' })],
   'plaintext is TLS that is not loaded': ['restart', owed([TLS_ON], { served: 'plaintext' })],
+  'TLS where none is wanted is plaintext that is not loaded': [
+    'restart',
+    owed([TLS_ON], { served: 'tls' }),
+  ],
   'nothing that answers proves nothing': ['restart', owed([PAIR], { served: 'unreachable' })],
+  'unless this very process was seen to serve it': [
+    'none',
+    owed([PAIR], { served: 'unreachable', entry: loaded([PAIR]) }),
+  ],
+  'which a process of the past says nothing of': [
+    'restart',
+    owed([PAIR], { served: 'unreachable', entry: loaded([PAIR], 'before') }),
+  ],
+  'nor does one that served another pair': [
+    'restart',
+    owed([PAIR], { served: 'unreachable', entry: loaded([PAIR], 'now', 'r0') }),
+  ],
   'what a handshake cannot show is not proven by one': [
     'restart',
     owed([load('trust')], { served: 'current' }),
@@ -142,6 +166,10 @@ const RULES: Readonly<Record<string, readonly [expected: Owed['verb'], owed: Owe
   'files in place and another leaf served: only a new start helps': [
     'restart',
     owed([RE_READ], { served: 'stale', inputsChangedAtMs: 1 }),
+  ],
+  'files without TLS in place and TLS served, too': [
+    'restart',
+    owed([RE_READ], { served: 'tls', inputsChangedAtMs: 1, entry: loaded([RE_READ]) }),
   ],
   'files in place and plaintext served, too': [
     'restart',
@@ -182,3 +210,24 @@ await t.test('of two acts the stronger one, of two equal ones the first', async 
   }
   t.equal(strongerOf(act('reload', 'first'), act('reload', 'second')).reason.code, 'first')
 })
+
+await t.test(
+  'a store password counts as loaded only by the process that was started with it',
+  async t => {
+    const password = (text: string) => ({ release: 'r1', storePassword: new Secret(text) })
+    const loads = [load('secret', { value: `entry=${STORE_PASSWORD_TOKEN}` })]
+    const entry = (text: string): ServiceEntry => ({
+      ...EMPTY_ENTRY,
+      loaded: { invocationId: 'now', inputs: inputDigests(loads, password(text)) },
+    })
+    const verb = (known: string, now: string | undefined) =>
+      owed(loads, {
+        entry: entry(known),
+        ...(now === undefined ? {} : { storePassword: new Secret(now) }),
+      }).verb
+    t.equal(verb('a', 'a'), 'none')
+    t.equal(verb('a', 'b'), 'restart')
+    t.equal(verb('a', undefined), 'restart', 'there is none any more')
+    t.notMatch(JSON.stringify(entry('s3cret')), 's3cret')
+  },
+)

@@ -61,7 +61,7 @@ await t.test(
 
     await pollDesired({
       ...shared,
-      generation: () => 1,
+      position: () => ({ epoch: 0, generation: 1 }),
       onAnswer: () => t.fail('there is no answer'),
       signal: stop.signal,
     })
@@ -87,7 +87,7 @@ await t.test('a refusal is not hidden by the outage before it', async t => {
 
   await pollDesired({
     ...shared,
-    generation: () => 1,
+    position: () => ({ epoch: 0, generation: 1 }),
     onAnswer: () => undefined,
     signal: stop.signal,
   })
@@ -111,7 +111,7 @@ await t.test('an answer ends the slowness; jitter keeps a fleet apart', async t 
   await pollDesired({
     ...shared,
     random: () => 0.999,
-    generation: () => undefined,
+    position: () => undefined,
     onAnswer: answer => answers.push(answer),
     signal: stop.signal,
   })
@@ -137,7 +137,7 @@ await t.test('each question names the newest generation, and waits for long', as
 
   await pollDesired({
     ...shared,
-    generation: () => generation,
+    position: () => (generation === undefined ? undefined : { epoch: 0, generation }),
     onAnswer: () => undefined,
     signal: stop.signal,
   })
@@ -162,7 +162,7 @@ await t.test('a refusal of the controller is no reason to give up', async t => {
 
   await pollDesired({
     ...shared,
-    generation: () => 1,
+    position: () => ({ epoch: 0, generation: 1 }),
     onAnswer: () => undefined,
     signal: stop.signal,
   })

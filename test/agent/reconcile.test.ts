@@ -50,7 +50,8 @@ await t.test('audit and plan touch nothing and say the same', async t => {
 
   t.equal(node.changes(), before)
   t.strictSame(outcomes(audited), { prometheus: 'planned', influxdb: 'planned' })
-  t.strictSame(planned, audited)
+  const said = planned.map(({ planned: _held, ...rest }) => rest)
+  t.strictSame(said, audited)
   t.strictSame(planned, await agent.plan(services), 'the same again')
 })
 
@@ -278,6 +279,46 @@ await t.test('where the old state does not work any more either, it says so', as
   t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
 })
 
+const TRUST = '/etc/influxdb/tls/ca.pem'
+for (const [how, put, outcome] of [
+  ['on what was there before is broken no more', [], 'restored'],
+  ['on all that is wanted is broken no more', [CONF, TRUST], 'in-sync'],
+  ['on neither of both is still broken', [CONF], 'failed'],
+] as const) {
+  await t.test(`a broken service that somebody starts ${how}`, async t => {
+    const node = newNode()
+    const services = await wish({ services: ['influxdb'] })
+    // What it would be changed to, as it lies there before it is tried.
+    const wanted = new Map<string, string>()
+    node.refuseStart = name => {
+      for (const path of [CONF, TRUST])
+        if (!wanted.has(path)) wanted.set(path, node.files.text(path) ?? '')
+      return name === 'influxdb.service'
+    }
+    await passOnce(node, services)
+    node.refuseStart = undefined
+    if (put.length > 0) {
+      const [newest] = await node.files.list('/etc/influxdb/tls/releases')
+      await node.files.switchLink('/etc/influxdb/tls/current', `releases/${newest}`)
+      for (const path of put) node.files.put(path, wanted.get(path) ?? '')
+    }
+
+    t.match(await passOnce(node, services), [{ outcome: 'failed' }], 'it is stopped still')
+    node.start('influxdb')
+    t.match(await passOnce(node, services), [{ outcome: 'failed' }], 'it may end again at once')
+    node.advance(10_000)
+    const activations = node.activations.length
+    const reports = await passOnce(node, services)
+
+    t.match(reports, [{ outcome }])
+    t.equal(reports[0]?.broken === true, outcome === 'failed')
+    t.equal(node.activations.length, activations, 'and nothing is done to it')
+    const changes = node.changes()
+    t.match(await passOnce(node, services), [{ outcome }])
+    t.equal(node.changes(), changes, 'converged writes nothing')
+  })
+}
+
 await t.test(
   'a file that does not parse is left alone and reported, and the other service converges',
   async t => {
@@ -375,6 +416,7 @@ await t.test('a clean stop before the switch leaves everything as it was', async
 
   const reports = await passOnce(node, await wish(), { signal: stop.signal })
 
+  t.strictSame(outcomes(reports), { prometheus: 'waiting', influxdb: 'waiting' })
   t.equal(reports[0]?.reason.code, 'stopping')
   t.equal(node.files.text(CONF), STOCK_FILES.influxdbConf)
 })

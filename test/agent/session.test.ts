@@ -1,9 +1,12 @@
 // The agent's standing with its controller: its identity, and what it signs for.
 
 import t from 'tap'
+import { isServer } from '../../shared/contract/service.ts'
 import { OperationalError } from '../../shared/errors.ts'
-import { newIdentityKey } from '../../agent/identity.ts'
-import { CONF, scene, TLS } from '../support/agent-scene.ts'
+import { newIdentityKey, storeIdentity } from '../../agent/identity.ts'
+import { createSession } from '../../agent/session.ts'
+import { silentLog } from '../../shared/log.ts'
+import { CONF, scene, seen, TLS } from '../support/agent-scene.ts'
 import {
   createFakeController,
   createIdentity,
@@ -18,7 +21,7 @@ await t.test(
   async t => {
     const { node, controller, agent } = await scene(t)
     const internal = (list: Awaited<ReturnType<typeof wish>>) =>
-      list.map(tls => ({
+      list.filter(isServer).map(tls => ({
         ...tls,
         trust: [controller.ca.certificatePem],
         certificate: { ...tls.certificate, issuer: 'internal' as const },
@@ -65,7 +68,8 @@ await t.test('the identity is renewed at half of its life, with a new key', asyn
   const stored = () => node.files.text(`${STATE}/identity.json`) ?? '{}'
 
   controller.answerRenew = () => Promise.reject(unreachable())
-  await agent.afterPass(() => agent.advance(0.2 * DAY_MS))
+  // By its serial number it comes up to a tenth of the life later.
+  await agent.afterPass(() => agent.advance(2.2 * DAY_MS))
   t.equal(controller.renewed.length, 1)
   t.equal(stored(), '{}', 'the old one stays in use')
 
@@ -79,9 +83,18 @@ await t.test('the identity is renewed at half of its life, with a new key', asyn
   await agent.afterPass(() => agent.advance(300_000 * 1.1))
   t.equal(stored(), '{}')
 
+  // It has arrived, and nobody knows whether it is accepted: both are kept.
   controller.answerRenew = issue
+  controller.answerWhoami = () => Promise.reject(unreachable())
   await agent.afterPass(() => agent.advance(300_000 * 1.1))
   t.equal(controller.renewed.length, 4)
+  t.equal(stored(), '{}')
+  t.match(node.files.text(`${STATE}/identity-next.json`), /BEGIN CERTIFICATE/)
+
+  controller.answerWhoami = async () => undefined
+  await agent.afterPass(() => agent.advance(300_000 * 1.1))
+  t.equal(controller.renewed.length, 4, 'the one that is there is tried again')
+  t.equal(node.files.text(`${STATE}/identity-next.json`), undefined)
   t.equal(new Set(controller.renewed).size, 4, 'a new key each time')
   const document: { certificateChain?: string } = JSON.parse(stored())
   t.match(document.certificateChain, /BEGIN CERTIFICATE/)
@@ -93,7 +106,7 @@ await t.test(
   'an internal certificate is asked for with a proof, and a bad answer changes nothing',
   async t => {
     const { node, controller, agent } = await scene(t)
-    const internal = (await wish()).map(tls => ({
+    const internal = (await wish()).filter(isServer).map(tls => ({
       ...tls,
       trust: [controller.ca.certificatePem],
       certificate: { ...tls.certificate, issuer: 'internal' as const },
@@ -120,3 +133,97 @@ await t.test(
     t.match(node.served('influxdb'), TLS)
   },
 )
+
+const refusal = (code: string) =>
+  new OperationalError('identity-refused', `controller refused this node's identity: ${code}`, {
+    details: { code, status: 403 },
+    hint: 'Enrol the node with a new token: tlsfleet node token NAME',
+  })
+
+await t.test('a node that is refused says so, goes on, and takes up a new enrolment', async t => {
+  const node = newNode()
+  const { controller, agent } = await scene(t, {}, node)
+  const services = await wish()
+  await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
+  const served = node.served('influxdb')
+  t.match(served, TLS)
+  t.equal(agent.control.status().problem, undefined)
+
+  await agent.afterPass(() => controller.refuse(refusal('identity-cloned')))
+  const { problem } = agent.control.status()
+  t.match(problem, { code: 'identity-refused', message: /identity-cloned; .*node token NAME/ })
+
+  // Drift is healed and what was accepted stays, though nobody can be asked.
+  node.files.put(CONF, (node.files.text(CONF) ?? '').replace('https-enabled = true', ''))
+  await agent.afterPass(() => agent.wake('files'))
+  t.match(node.files.text(CONF), /https-enabled = true/)
+  t.equal(agent.control.status().generation, 1)
+  t.equal(controller.renewed.length + controller.renewedLate.length, 0)
+
+  const enrolled = createIdentity(node.nowMs(), 30 * DAY_MS)
+  await storeIdentity(node.files, STATE, enrolled)
+  controller.refuse(undefined)
+  await agent.afterPass(() => agent.advance(300_000 * 1.1))
+  t.equal(agent.control.status().problem, undefined, 'without a restart')
+  t.strictSame(controller.connected.at(-1), enrolled.certificateChain)
+})
+
+for (const [how, tell] of [
+  ['at once where it is told', true],
+  ['with its next pass', false],
+] as const)
+  await t.test(`whose controller is gone takes up a new enrolment ${how}`, async t => {
+    const node = newNode()
+    const { controller, agent } = await scene(t, {}, node)
+    const services = await wish()
+    await agent.afterPass(() => controller.offer(documentOf({ generation: 1, services })))
+    await seen('the report', () => controller.reports.at(-1)?.observedGeneration === 1)
+    const changed = node.activations.length
+    controller.leave()
+    await seen('that nobody answers', () =>
+      /controller_reachable.* 0$/m.test(agent.control.metrics()),
+    )
+    await agent.afterPass(() => agent.wake('files'))
+
+    const enrolled = createIdentity(node.nowMs(), 30 * DAY_MS)
+    await storeIdentity(node.files, STATE, enrolled)
+    controller.comeBack()
+    const reported = controller.reports.length
+    await agent.afterPass(() => (tell ? agent.control.enrolled() : agent.advance(300_000 * 1.1)))
+    t.strictSame(controller.connected.at(-1), enrolled.certificateChain)
+    // Another controller has never heard of it.
+    await seen('what was reported before', () => controller.reports.length > reported)
+    t.equal(controller.reports.at(-1)?.observedGeneration, 1)
+    t.equal(node.activations.length, changed, 'nothing is touched')
+  })
+
+await t.test('an enrolment that cannot be read is not looked at again and again', async t => {
+  const node = newNode()
+  const { files } = node
+  const nowMs = () => node.nowMs()
+  const identity = createIdentity(nowMs(), 30 * DAY_MS)
+  const session = await createSession({
+    host: { files, clock: { now: nowMs, monotonic: nowMs, sleep: async () => {} } },
+    stateDirectory: STATE,
+    identity,
+    connect: () => createFakeController(nowMs).remote,
+    log: silentLog,
+    random: () => 0.5,
+    onRefused: () => {},
+  })
+  files.put(`${STATE}/identity.json`, '{')
+  session.lookAgain()
+  t.equal(session.dueAtMs(), 0, 'at once')
+  t.equal(await session.renewIfDue(new AbortController().signal), false)
+  t.ok(session.dueAtMs() > nowMs(), 'and then in its time')
+})
+
+await t.test('one that has ended is renewed by proof of its key', async t => {
+  const node = newNode()
+  const identity = createIdentity(node.nowMs(), 10 * DAY_MS)
+  node.advance(40 * DAY_MS)
+  const { controller } = await scene(t, { identity }, node)
+
+  await seen('the renewal', () => controller.renewedLate.length > 0)
+  t.equal(controller.renewed.length, 0)
+})

@@ -8,7 +8,7 @@ import { until } from '../lab/until.ts'
 import { createSandboxNode, findProgram, freePort, type SandboxNode } from '../sandbox/sandbox.ts'
 import { createCa } from '../simulators/certificates.ts'
 import { probe } from '../simulators/probe.ts'
-import { AGENT_FLAGS, ENVIRONMENT, type Programs } from './programs.ts'
+import { oneShotEnvironment, type Programs } from './programs.ts'
 
 /** Both products up, as their packages leave them. */
 export async function createBenchNode(dir: string, name: string): Promise<SandboxNode> {
@@ -51,6 +51,8 @@ export interface Standalone {
   readonly desired: string
   /** One-shot commands of the agent as arguments for Node. */
   readonly argv: (command: 'plan' | 'apply') => readonly string[]
+  /** Their environment. */
+  readonly env: NodeJS.ProcessEnv
 }
 
 /** A node that a standalone pass has brought to TLS, with leaves of a local CA. */
@@ -59,16 +61,14 @@ export async function convergeStandalone(dir: string, { agent }: Programs): Prom
   const desired = join(dir, 'desired.json')
   writeFileSync(desired, JSON.stringify(desiredState(dir, node)))
   const where = ['--root', node.root, '--systemctl', node.systemctl, '--json']
-  const argv = (command: string) => [...AGENT_FLAGS, agent, command, '--desired', desired, ...where]
-  const applied = await runCommand(process.execPath, argv('apply'), {
-    env: ENVIRONMENT,
-    timeoutMs: 120_000,
-  })
+  const argv = (command: string) => [agent, command, '--desired', desired, ...where]
+  const env = oneShotEnvironment(dir)
+  const applied = await runCommand(process.execPath, argv('apply'), { env, timeoutMs: 120_000 })
   if (applied.code !== 0) {
     await node.stop()
     throw new Error(describeOutcome('the node did not converge', applied))
   }
-  return { node, desired, argv }
+  return { node, desired, argv, env }
 }
 
 function desiredState(dir: string, node: SandboxNode): object {

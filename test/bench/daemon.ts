@@ -6,11 +6,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askAgent } from '../../agent/commands/control.ts'
+import { AGENT_FLAGS } from '../../systemd/flags.ts'
 import { describeOutcome, type Outcome, runCommand } from '../lab/command.ts'
 import { until } from '../lab/until.ts'
 import { freePort, type SandboxNode } from '../sandbox/sandbox.ts'
 import { createBenchNode } from './bench-node.ts'
-import { AGENT_FLAGS, ENVIRONMENT, type Programs } from './programs.ts'
+import { ENVIRONMENT, type Programs } from './programs.ts'
 
 const STATE = 'var/lib/tlsfleet/agent'
 

@@ -1,6 +1,6 @@
 // `npm run bench`: what the agent costs on a node that is as it should be, and how fast it puts right
-// what is not. One JSON line a metric on standard output. `npm run bench -- peers` compares with other
-// tools on the same job.
+// what is not; what rollouts of large fleets cost the controller, and how soon the dashboard can be used. One JSON line a metric on standard
+// output. `npm run bench -- peers` compares with other tools on the same job.
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { convergeStandalone, productsHere, type Standalone } from './bench-node.ts'
+import { benchDashboard } from './dashboard.ts'
 import { type Daemon, rssMb, startDaemon } from './daemon.ts'
 import { correctDrift } from './drift.ts'
 import { median, printMetric, quantile, say } from './metric.ts'
@@ -16,6 +17,8 @@ import { measureInTurns } from './one-shot.ts'
 import { countWrites, measurePasses } from './passes.ts'
 import { comparePeers } from './peers.ts'
 import { buildPrograms, ENVIRONMENT } from './programs.ts'
+import { benchRollouts } from './rollout.ts'
+import { benchSimulation } from './simulation.ts'
 
 const PASSES = 200
 const TRACED_PASSES = 20
@@ -25,11 +28,13 @@ const RSS_READINGS = 5
 // Enough for timers of a second or two that give memory back.
 const SETTLE_MS = 6_000
 
-const HELP = `What the agent costs, one JSON line a metric.
+const HELP = `What agent and rollouts cost, one JSON line a metric.
 
-Usage: npm run bench [-- peers]
+Usage: npm run bench [-- peers | rollouts | dashboard]
 
-  peers   the same job by cf-agent, Ansible and Puppet, where they are installed
+  peers      the same job by cf-agent, Ansible and Puppet, where they are installed
+  rollouts   only what rollouts cost the controller, and how fast they are simulated
+  dashboard  only how soon the dashboard of 1,000 nodes can be used, and what that transfers
 `
 
 async function bench(): Promise<void> {
@@ -46,11 +51,18 @@ async function bench(): Promise<void> {
     ends.push(() => daemon.stop())
     await benchMemory(daemon)
     await benchDrift(daemon)
+    await benchController()
+    await benchDashboard()
     printLoad('end')
   } finally {
     for (const end of ends) await end()
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+async function benchController(): Promise<void> {
+  await benchRollouts()
+  await benchSimulation()
 }
 
 async function benchPasses(standalone: Standalone): Promise<void> {
@@ -64,12 +76,12 @@ async function benchPasses(standalone: Standalone): Promise<void> {
   printMetric('agent.pass.noop.fs_writes', writes, 'count', TRACED_PASSES)
 }
 
-async function benchOneShot({ argv }: Standalone): Promise<void> {
+async function benchOneShot({ argv, env }: Standalone): Promise<void> {
   const node = process.execPath
   const costs = await measureInTurns(
     [
-      { name: 'agent.oneshot.plan', file: node, argv: argv('plan') },
-      { name: 'node.start', file: node, argv: ['-e', '0'] },
+      { name: 'agent.oneshot.plan', file: node, argv: argv('plan'), env },
+      { name: 'node.start', file: node, argv: ['-e', '0'], env },
     ],
     ONE_SHOTS,
   )
@@ -125,4 +137,6 @@ const { values, positionals } = parseArgs({
 })
 if (values.help === true) process.stdout.write(HELP)
 else if (positionals[0] === 'peers') await comparePeers()
+else if (positionals[0] === 'rollouts') await benchController()
+else if (positionals[0] === 'dashboard') await benchDashboard()
 else await bench()

@@ -1,6 +1,6 @@
 // What the bench prints: one JSON line a metric. Medians, because a busy machine only adds.
 
-export type Unit = 'ms' | 'mb' | 'count' | 'ratio' | 'load'
+export type Unit = 'ms' | 'mb' | 'kb' | 'count' | 'ratio' | 'load'
 
 /** `n`: how many measurements the value was made from. */
 export function printMetric(metric: string, value: number, unit: Unit, n: number): void {

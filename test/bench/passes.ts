@@ -4,10 +4,11 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { AGENT_FLAGS } from '../../systemd/flags.ts'
 import { describeOutcome, runCommand } from '../lab/command.ts'
 import type { Standalone } from './bench-node.ts'
 import { MARKS, type PassResult } from './pass-process.ts'
-import { AGENT_FLAGS, ENVIRONMENT } from './programs.ts'
+import { ENVIRONMENT } from './programs.ts'
 
 const PROGRAM = join(import.meta.dirname, 'pass-process.ts')
 

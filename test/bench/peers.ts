@@ -22,8 +22,7 @@ import { measurePasses } from './passes.ts'
 import { buildPrograms } from './programs.ts'
 
 const HERE = join(import.meta.dirname, 'peers')
-// Ansible takes eight seconds a turn.
-const TURNS = 3
+const TURNS = 9
 const PASSES = 200
 
 interface Peer {
@@ -33,6 +32,7 @@ interface Peer {
   readonly package: string
   readonly argv: readonly string[]
   readonly env: (root: string) => NodeJS.ProcessEnv
+  readonly turns: number
 }
 
 const PEERS: readonly Peer[] = [
@@ -42,6 +42,7 @@ const PEERS: readonly Peer[] = [
     package: 'cfengine3',
     argv: ['-K', '-f', join(HERE, 'cfengine.cf')],
     env: root => ({ PEER_ROOT: root }),
+    turns: TURNS,
   },
   {
     name: 'puppet',
@@ -49,6 +50,8 @@ const PEERS: readonly Peer[] = [
     package: 'puppet-agent',
     argv: ['apply', join(HERE, 'puppet.pp')],
     env: root => ({ FACTER_root: root }),
+    // Three seconds a turn, and eight of Ansible.
+    turns: 3,
   },
   {
     name: 'ansible',
@@ -57,6 +60,7 @@ const PEERS: readonly Peer[] = [
     argv: ['-i', 'localhost,', '-c', 'local', join(HERE, 'ansible.yml')],
     // It refuses any locale that is not UTF-8.
     env: root => ({ LC_ALL: 'C.UTF-8', ANSIBLE_NOCOLOR: '1', PEER_ROOT: root }),
+    turns: 3,
   },
 ]
 
@@ -87,7 +91,8 @@ interface Ours {
 
 /** The whole process, as the others are; and a pass of the daemon, which they have no match for. */
 async function measureOurs(standalone: Standalone): Promise<Ours> {
-  const apply = { name: 'apply', file: process.execPath, argv: standalone.argv('apply') }
+  const { argv, env } = standalone
+  const apply = { name: 'apply', file: process.execPath, argv: argv('apply'), env }
   const costs = (await measureInTurns([apply], TURNS)).get('apply') ?? []
   const applyCpuMs = median(costs.map(cost => cost.cpuMs))
   const { cpuMs } = await measurePasses(standalone, PASSES)
@@ -108,7 +113,7 @@ async function measurePeer(peer: Peer, program: string, root: string): Promise<r
   // What is left for it to converge is not measured.
   await measureInTurns([whole], 0)
   const before = look(root)
-  const costs = (await measureInTurns([whole], TURNS)).get(peer.name) ?? []
+  const costs = (await measureInTurns([whole], peer.turns)).get(peer.name) ?? []
   if (look(root) !== before) throw new Error(`a no-op pass of ${peer.name} changed something`)
   return costs
 }

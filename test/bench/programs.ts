@@ -20,17 +20,10 @@ export async function buildPrograms(dir: string): Promise<Programs> {
   }
 }
 
-/**
- * How the agent is started. Optimising compilers do not pay for a process that works for milliseconds
- * a minute, but their code stays in memory once it has run: 8 MiB. No helper threads of the engine and
- * tables in their small form: 3 MiB more.
- */
-export const AGENT_FLAGS = [
-  '--expose-gc',
-  '--max-opt=1',
-  '--v8-pool-size=0',
-  '--optimize-for-size',
-] as const
-
 /** Of the measured processes: what the agent's unit sets, and nothing that would speed Node up. */
 export const ENVIRONMENT = { PATH: process.env['PATH'], LC_ALL: 'C', MALLOC_ARENA_MAX: '1' }
+
+/** Of one-shot commands, where they keep compiled code, as the installed program does. */
+export function oneShotEnvironment(dir: string): NodeJS.ProcessEnv {
+  return { ...ENVIRONMENT, NODE_COMPILE_CACHE: join(dir, 'compile-cache') }
+}

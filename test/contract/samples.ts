@@ -2,8 +2,15 @@
 
 import { contentDigestOf, type DesiredContent } from '../../shared/contract/desired-state.ts'
 import type { OutcomeKind, Report } from '../../shared/contract/report.ts'
-import type { PlannedNode, RolloutPlan } from '../../controller/rollout/rollout.ts'
-import type { NodeRecord } from '../../controller/store/store.ts'
+import { makePlan } from '../../controller/rollout/plan.ts'
+import type { Now, Plan, PlannedNode, RolloutPlan } from '../../controller/rollout/rollout.ts'
+import type { GivenSettings } from '../../controller/rollout/settings.ts'
+import type {
+  EnrollmentTokenRecord,
+  IdentityRecord,
+  NodeRecord,
+} from '../../controller/store/store.ts'
+import { sha256 } from '../../shared/digest.ts'
 
 export const T0 = 1_800_000_000_000
 
@@ -24,6 +31,9 @@ export function sampleContent(node: string, variant = 1): DesiredContent {
     services: [
       {
         service: 'prometheus',
+        tls: 'on',
+        upstreams: [],
+        upstreamTrust: [],
         certificate: {
           issuer: 'internal',
           names: { dns: [`${node}.test`], ip: [] },
@@ -49,6 +59,30 @@ export function samplePlannedNode(node: string, variant = 1, from?: string): Pla
 export function samplePlan(names: readonly string[], variant = 1): RolloutPlan {
   const nodes = names.map(name => samplePlannedNode(name, variant))
   return { revision: variant, author: 'ada', nodes }
+}
+
+/** One batch, in the order of the request. */
+export function planOf(request: RolloutPlan, settings: GivenSettings = {}): Plan {
+  const plan = makePlan({
+    request,
+    settings: { ramp: [], ...settings },
+    groups: [],
+    conditionOf: () => 'well',
+  })
+  const order = request.nodes.map(({ node }) => node)
+  const phases = plan.phases.map(phase => ({
+    ...phase,
+    batches: phase.batches.map(batch => ({
+      ...batch,
+      nodes: batch.nodes.toSorted((a, b) => order.indexOf(a.node) - order.indexOf(b.node)),
+    })),
+  }))
+  return { ...plan, phases }
+}
+
+/** Both clocks, `ms` after the beginning. */
+export function nowAt(ms = 0): Now {
+  return { atMs: T0 + ms, timeMs: ms }
 }
 
 export interface SampleReport {
@@ -84,5 +118,36 @@ export function sampleReport(options: SampleReport = {}): Report {
       },
     ],
     facts: {},
+  }
+}
+
+export function sampleToken(id: string, node: string): EnrollmentTokenRecord {
+  return {
+    id,
+    node,
+    secretHash: sha256(id),
+    expiresAtMs: T0 + 3_600_000,
+    redeemedBy: undefined,
+    createdAtMs: T0,
+  }
+}
+
+export function sampleIdentity(
+  fingerprint: string,
+  node: string,
+  key: string,
+  times: Partial<IdentityRecord> = {},
+): Omit<IdentityRecord, 'generation'> {
+  return {
+    fingerprint: sha256(fingerprint),
+    node,
+    publicKeyDigest: sha256(key),
+    certificateChain: 'chain',
+    notAfterMs: T0 + 100,
+    issuedAtMs: T0,
+    confirmedAtMs: undefined,
+    deniedAtMs: undefined,
+    deniedFor: undefined,
+    ...times,
   }
 }

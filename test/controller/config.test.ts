@@ -19,13 +19,14 @@ await t.test('without a file and flags everything but the names has a default', 
     },
     publicNames: ['host.example.org'],
     logLevel: 'info',
+    identity: { lifetimeMs: 7 * 86_400_000, graceMs: 30 * 86_400_000 },
   })
 })
 
 await t.test('the file in the data directory is read, and flags win over it', async t => {
   const dataDir = t.testdir({
     'controller.toml':
-      'publicNames = ["a.example.org", "10.0.0.1"]\n[listen]\nagent = "[::1]:9444"\n',
+      'publicNames = ["a.example.org", "10.0.0.1"]\n[listen]\nagent = "[::1]:9444"\n[identity]\ngrace = "90d"\n',
   })
 
   const settings = readSettings({ dataDir, listenOperator: ':9443', logLevel: 'debug' }, 'h')
@@ -34,6 +35,7 @@ await t.test('the file in the data directory is read, and flags win over it', as
     publicNames: ['a.example.org', '10.0.0.1'],
     listen: { operator: { host: '0.0.0.0', port: 9443 }, agent: { host: '::1', port: 9444 } },
     logLevel: 'debug',
+    identity: { lifetimeMs: 7 * 86_400_000, graceMs: 90 * 86_400_000 },
   })
 })
 
@@ -56,6 +58,10 @@ await t.test('mistakes are named with their place', async t => {
     'a = \n': /controller\.toml:1:\d+: is not valid TOML/,
     '[listen]\nagent = "8444"': /8444 is not an address such as/,
     'logLevel = "loud"': /logLevel: Invalid option/,
+    '[identity]\nlifetime = "1m"': /identity\.lifetime is 1m, not a duration from 15m to 90d/,
+    '[identity]\ngrace = "soon"': /identity\.grace is soon, not a duration from 0s to 400d/,
+    '[identity]\ngarce = "1d"': /unknown key garce, did you mean grace\?/,
+    '[agents]\nofflineAfter = "1s"': /agents\.offlineAfter is 1s, not a duration from 15s to 1h/,
   }
   for (const [text, message] of Object.entries(cases)) {
     const dataDir = t.testdir({ 'controller.toml': text })
@@ -68,6 +74,28 @@ await t.test('mistakes are named with their place', async t => {
   t.throws(() => readSettings({ dataDir: '/nowhere', logLevel: 'loud' }, 'h'), {
     code: 'config-invalid',
   })
+})
+
+await t.test('metrics without a token are for loopback, webhooks for https', async t => {
+  const settings = (text: string) =>
+    readSettings({ dataDir: t.testdir({ 'controller.toml': text }) }, 'h')
+  t.match(settings('[metrics]\nlisten = "127.0.0.1:9109"'), {
+    metricsListen: { host: '127.0.0.1', port: 9109 },
+    webhooks: [],
+  })
+  t.equal(settings('').metricsListen, undefined)
+  for (const open of ['0.0.0.0:9109', ':9109', '[::]:9109', '192.0.2.1:9109'])
+    t.throws(() => settings(`[metrics]\nlisten = "${open}"`), { message: /loopback/ }, open)
+  const hook = '[[webhooks]]\nname = "a"\nsecretFile = "/s"\nurl = '
+  t.match(settings(`${hook}"https://x.test/"`).webhooks, [{ name: 'a', url: 'https://x.test/' }])
+  t.throws(() => settings(`${hook}"http://x.test/"`), { code: 'config-invalid' })
+})
+
+await t.test('how long an agent may be silent', async t => {
+  const settings = (text: string) =>
+    readSettings({ dataDir: t.testdir({ 'controller.toml': text }) }, 'h')
+  t.equal(settings('').offlineAfterMs, 90_000)
+  t.equal(settings('[agents]\nofflineAfter = "5m"').offlineAfterMs, 300_000)
 })
 
 await t.test('addresses', async t => {

@@ -13,7 +13,7 @@ const socket = connect({
   ...(isIP(host) === 0 ? { servername: host } : {}),
   ca: readFileSync(trustFile, 'utf8'),
   minVersion: 'TLSv1.2',
-  timeout: 10_000,
+  timeout: 60_000,
 })
 socket.once('secureConnect', () => {
   const leaf = socket.getPeerX509Certificate()

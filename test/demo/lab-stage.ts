@@ -3,7 +3,7 @@
 
 import { join } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
-import { AGENT_FLAGS } from '../bench/programs.ts'
+import { FLAGS_VARIABLE } from '../../systemd/flags.ts'
 import { type Lab, PROJECT_IN_NODE, createLab, until } from '../lab/lab.ts'
 import type { Stage, StageNode } from './stage.ts'
 
@@ -44,7 +44,7 @@ export async function createLabStage(say: (line: string) => void): Promise<Stage
 }
 
 async function prepareNode(lab: Lab, name: string): Promise<StageNode> {
-  const wrapper = `#!/bin/sh\nexec /usr/bin/node ${AGENT_FLAGS.join(' ')} ${PROJECT_IN_NODE}/dist/tlsfleet-agent.mjs "$@"\n`
+  const wrapper = `#!/bin/sh\nexec /usr/bin/node $${FLAGS_VARIABLE} ${PROJECT_IN_NODE}/dist/tlsfleet-agent.mjs "$@"\n`
   await lab.writeFile(name, '/usr/bin/tlsfleet-agent', wrapper)
   const unit = `${PROJECT_IN_NODE}/systemd/tlsfleet-agent.service`
   await lab.output(name, [

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { globSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { AGENT_FLAGS } from '../bench/programs.ts'
+import { AGENT_FLAGS } from '../../systemd/flags.ts'
 import { runCommand } from '../lab/command.ts'
 import { until } from '../lab/until.ts'
 import { type SandboxNode, createSandboxNode, findProgram, freePort } from '../sandbox/sandbox.ts'

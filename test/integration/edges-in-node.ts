@@ -7,8 +7,10 @@ import { createOfflineServices } from '../../agent/edges/offline-services.ts'
 import type { ActivationVerb } from '../../agent/host.ts'
 import { OperationalError } from '../../shared/errors.ts'
 
-const VERBS: readonly ActivationVerb[] = ['restart', 'reload', 'start', 'hangup']
+const VERBS: readonly ActivationVerb[] = ['restart', 'reload', 'start', 'stop', 'hangup']
 const host = createHost()
+// For what ends by itself, on however busy a machine.
+const LONG_MS = 60_000
 
 async function answer([question = '', unit = '', ...rest]: readonly string[]): Promise<unknown> {
   const verb = VERBS.find(one => one === question)
@@ -27,9 +29,13 @@ async function answer([question = '', unit = '', ...rest]: readonly string[]): P
       for (let i = 0; i < 8; i++) await host.services.activate(unit, 'restart')
       return undefined
     case 'run':
-      return host.commands.run(rest, { timeoutMs: 5_000, ...(await serviceOption(unit)) })
+      return host.commands.run(rest, { timeoutMs: LONG_MS, ...(await serviceOption(unit)) })
     case 'run-briefly':
       return host.commands.run(rest, { timeoutMs: 500, ...(await serviceOption(unit)) })
+    case 'run-as-unit':
+      return host.commands.run(rest, { timeoutMs: LONG_MS, unit, environment: { WHO: 'n 1' } })
+    case 'run-as-unit-briefly':
+      return host.commands.run(rest, { timeoutMs: 500, unit })
     case 'accounts':
       return { user: await host.accounts.user(unit), group: await host.accounts.group(unit) }
     case 'handshake':

@@ -31,7 +31,7 @@ if (why === undefined) await testImages()
 else t.plan(0, why)
 
 async function testImages() {
-  t.setTimeout(120_000)
+  t.setTimeout(900_000)
   process.umask(0o022)
 
   await t.test('both products are put in place, with the ids of the image', async t => {

@@ -1,7 +1,7 @@
 // The agent on a node of the lab, as its package installs it: the command, and the unit of the project,
 // both running from the checkout that is bound into the node.
 
-import { type Lab, PROJECT_IN_NODE, until } from './lab.ts'
+import { COMPILED_IN_NODE, type Lab, PROJECT_IN_NODE, until } from './lab.ts'
 
 export interface AgentInNode {
   /** Runs `tlsfleet-agent …` on the node. */
@@ -21,7 +21,7 @@ export interface AgentOptions {
 const COMMAND = '/usr/bin/tlsfleet-agent'
 const UNIT = 'tlsfleet-agent.service'
 // A pass may restart services and prove them stable.
-const RUN_TIMEOUT_MS = 120_000
+const RUN_TIMEOUT_MS = 400_000
 
 export async function installAgent(
   lab: Lab,
@@ -29,7 +29,8 @@ export async function installAgent(
   { config }: AgentOptions = {},
 ): Promise<AgentInNode> {
   const main = `${PROJECT_IN_NODE}/agent/main.ts`
-  await lab.writeFile(node, COMMAND, `#!/bin/sh\nexec /usr/bin/node --expose-gc ${main} "$@"\n`)
+  const node24 = `NODE_COMPILE_CACHE=${COMPILED_IN_NODE} exec /usr/bin/node`
+  await lab.writeFile(node, COMMAND, `#!/bin/sh\n${node24} --expose-gc ${main} "$@"\n`)
   await lab.output(node, ['chmod', '755', COMMAND])
   await lab.output(node, ['cp', `${PROJECT_IN_NODE}/systemd/${UNIT}`, '/etc/systemd/system/'])
   await lab.output(node, ['systemctl', 'daemon-reload'])

@@ -60,7 +60,7 @@ function createAgent(node: SandboxNode) {
         service,
         issuer: 'local-ca',
         names: { dns: ['localhost'], ip: ['127.0.0.1'] },
-        verify: { stableFor: '1s', deadline: '30s' },
+        verify: { stableFor: '1s', deadline: '120s' },
       })),
       issuers: { localCa: { certificate: '/root/ca.crt', privateKey: '/root/ca.key' } },
     }),
@@ -69,7 +69,7 @@ function createAgent(node: SandboxNode) {
   return async (command: string) => {
     const argv = [AGENT, command, '--desired', file, ...where]
     const { code, stdout, stderr } = await runCommand(process.execPath, argv, {
-      timeoutMs: 120_000,
+      timeoutMs: 400_000,
     })
     const result: { changed?: number } = stdout === '' ? {} : JSON.parse(stdout)
     return { code, changed: result.changed, stdout, stderr }

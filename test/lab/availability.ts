@@ -22,7 +22,7 @@ export function labUnavailable(): string | undefined {
 function findOut(): string | undefined {
   if (process.platform !== 'linux') return `${LAB_UNAVAILABLE}: needs Linux`
   if (process.getuid?.() !== 0) return `${LAB_UNAVAILABLE}: needs root`
-  const check = spawnSync('bash', [LAB_SCRIPT, 'check'], { encoding: 'utf8', timeout: 60_000 })
+  const check = spawnSync('bash', [LAB_SCRIPT, 'check'], { encoding: 'utf8', timeout: 180_000 })
   if (check.status === 0) return undefined
   const said = check.stderr.trim().replace(/^lab: (not possible here: )?/, '')
   if (check.status === NOT_POSSIBLE) return `${LAB_UNAVAILABLE}: ${said}`

@@ -19,7 +19,7 @@ export interface Outcome {
 
 // Output beyond this is a runaway; it must not fill the memory of the test.
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
-const TIMEOUT_MS = 60_000
+const TIMEOUT_MS = 180_000
 
 /** Throws where the command could not be started or took longer than its time. */
 export function runCommand(

@@ -32,8 +32,9 @@
 #
 # Environment: LAB_ID (default "lab"; one lab each), LAB_OWNER (a PID: the lab
 # ends when that process does), LAB_STATE, LAB_CACHE (directories), LAB_DISK
-# (size of a node's disk, 512m), LAB_TIMEOUT (seconds for one boot, 60),
-# LAB_BIND (more nspawn --bind-ro= values, one a line), LAB_NODE (the Node binary
+# (size of a node's disk, 512m), LAB_TIMEOUT (seconds for one boot, 180),
+# LAB_BIND (more nspawn --bind-ro= values, one a line), LAB_SHARE (a --bind= value: a
+# directory of the host that all nodes write to), LAB_NODE (the Node binary
 # that becomes /usr/bin/node in a node; default: the one npm installed here).
 set -euo pipefail
 shopt -s nullglob
@@ -42,12 +43,12 @@ ID=${LAB_ID:-lab}
 STATE=${LAB_STATE:-/var/tmp/lab-state}
 CACHE=${LAB_CACHE:-/var/cache/lab-image}
 DISK=${LAB_DISK:-512m}
-TIMEOUT=${LAB_TIMEOUT:-60}
+TIMEOUT=${LAB_TIMEOUT:-180}
 S=$STATE/$ID                    # on the host: PID notes, logs; $S/disk is mounted inside the lab only
 NET=10.77.0                     # exists only in the lab's own network namespaces
 SUITE=bookworm
 MIRROR=http://deb.debian.org/debian                     # unless the host's own apt knows another
-PACKAGES=systemd,systemd-sysv,dbus,iproute2,procps,netbase,curl,openssl,ca-certificates,prometheus,influxdb
+PACKAGES=systemd,systemd-sysv,dbus,iproute2,procps,netbase,curl,openssl,ca-certificates,prometheus,prometheus-alertmanager,prometheus-node-exporter,influxdb
 MASK="apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
   e2scrub_reap.service fstrim.timer man-db.timer systemd-tmpfiles-clean.timer
   systemd-logind.service console-getty.service getty@.service getty.target
@@ -128,7 +129,7 @@ cgroots() {                     # the v2 one first
     if [ -e "$d/cgroup.procs" ]; then echo "$d"; fi
   done
 }
-cg()      { echo "$(cgroots | head -1)/lab.$ID/$1"; }
+cg()      { local d; while read -r d; do echo "$d/lab.$ID/$1"; return; done < <(cgroots); }
 cgenter() {                     # cgenter ID/SUB: moves this very process (0) there
   local d
   for d in $(cgroots); do
@@ -138,7 +139,7 @@ cgenter() {                     # cgenter ID/SUB: moves this very process (0) th
 cgclean() {                     # cgclean ID: kill what still runs there, remove it
   local d _
   for d in $(cgroots); do
-    for _ in $(seq 250); do
+    for _ in $(seq 1500); do
       [ -d "$d/lab.$1" ] || break
       { echo 1 >"$d/lab.$1/cgroup.kill"; } 2>/dev/null || true
       find "$d/lab.$1" -depth -type d -exec rmdir {} \; 2>/dev/null || true
@@ -200,6 +201,8 @@ make_image() {
   for u in $MASK; do ln -sfn /dev/null "$r/etc/systemd/system/$u"; done
   printf '[Manager]\nShowStatus=no\nDefaultTimeoutStopSec=10s\n' >"$r/etc/systemd/system.conf.d/lab.conf"
   printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n' >"$r/etc/systemd/journald.conf.d/lab.conf"
+  # Only the tests about them start these.
+  rm -f "$r"/etc/systemd/system/multi-user.target.wants/prometheus-{alertmanager,node-exporter}.service
   : >"$r/etc/resolv.conf"
   rm -f "$r/usr/sbin/policy-rc.d"
   mv "$r" "$1"                  # so a half-made image is never taken for one
@@ -251,6 +254,7 @@ boot() {                        # boot NODE IMAGE: nspawn in the background
   fi
   b=$(nodejs); if [ -n "$b" ]; then args+=("--bind-ro=${b//:/\\:}:/usr/bin/node"); fi
   while IFS= read -r b; do if [ -n "$b" ]; then args+=("--bind-ro=$b"); fi; done <<<"${LAB_BIND:-}"
+  if [ -n "${LAB_SHARE:-}" ]; then args+=("--bind=$LAB_SHARE"); fi
   (
     cgenter "$ID/$1"
     # the payload gets pure cgroup v2, as on a real Debian 12, even where the host's layout is hybrid
@@ -308,16 +312,28 @@ heal() {
 
 # --- from outside a node ----------------------------------------------------------
 
+# Tests ask nodes hundreds of times: what is on this way starts no program of its own. Files of the kernel
+# are read in one go: `read` goes back to the end of each line and reads on, while what lies before it
+# may be shorter or longer by then.
+status() {                      # status PID KEY: sets VALUE, of /proc/PID/status; fails where it is gone
+  local lines line
+  { mapfile -t lines <"/proc/$1/status"; } 2>/dev/null || return 1
+  for line in "${lines[@]}"; do
+    if [[ $line == "$2:"* ]]; then VALUE=${line#*:[[:space:]]}; return 0; fi
+  done
+  return 1
+}
 leader() {                      # leader NODE: PID of its systemd, as seen from here
-  local p
-  while read -r p; do
-    if grep -qs '^NSpid:.*[[:space:]]1$' "/proc/$p/status"; then echo "$p"; return; fi
-  done 2>/dev/null <"$(cg "$1")/payload/init.scope/cgroup.procs"
+  local p pids VALUE
+  { mapfile -t pids <"$(cg "$1")/payload/init.scope/cgroup.procs"; } 2>/dev/null || return 1
+  for p in "${pids[@]}"; do
+    if status "$p" NSpid && [[ $VALUE =~ [[:space:]]1$ ]]; then echo "$p"; return; fi
+  done
   return 1
 }
 
 enter() {                       # enter NODE: sets IN, the words before a command to run there
-  local p caps c set=-all
+  local p caps c VALUE set=-all
   if [ "$1" = ctl ]; then
     p=$(holder); IN=(nsenter -t "$p" --mount --pid --net="/proc/$p/root/run/netns/ctl" -- setpriv --pdeathsig KILL)
     return
@@ -325,7 +341,8 @@ enter() {                       # enter NODE: sets IN, the words before a comman
   p=$(leader "$1") || die "$1 is not running"
   # nsenter alone keeps the host's capabilities, and `date -s` in a node would set the machine's
   # clock.  So: no more of them than the node's own systemd has.
-  caps=$((0x$(sed -n 's/^CapBnd:\t//p' "/proc/$p/status")))
+  status "$p" CapBnd || die "$1 is not running"
+  caps=$((0x$VALUE))
   for c in {0..62}; do if (( caps >> c & 1 )); then set+=,+cap_$c; fi; done
   # pdeathsig: nsenter forks, and passes no signal on
   IN=(nsenter -t "$p" --all -- setpriv --pdeathsig KILL --bounding-set="$set" --inh-caps=-all --
@@ -350,6 +367,11 @@ await() {                       # await NODE: until its boot is done
   esac
 }
 
+frozen() {                      # frozen NODE 0|1: the kernel stops its processes one by one
+  local d; d=$(cg "$1")/payload
+  echo "$2" >"$d/cgroup.freeze"
+  until grep -qx "frozen $2" "$d/cgroup.events"; do sleep 0.01; done
+}
 is_node() { [ -d "/proc/$(holder)/root$S/disk/${1:?which node?}" ] || die "no node $1"; }
 
 # --- a lab's life, from the host ----------------------------------------------------
@@ -403,15 +425,16 @@ claim() {                       # until the keeper runs, this process stands for
 }
 
 up() {
-  local n=$1 img i=0 owner=${LAB_OWNER:-0} born=
+  local n=$1 img i end owner=${LAB_OWNER:-0} born=
   [ "$owner" = 0 ] || born=$(started "$owner") || die "no process $owner to own the lab"
   check
   img=$(image)
   locked claim
   setsid bash "$0" __keeper "$n" "$img" "$owner" "$born" </dev/null >"$S/keeper.log" 2>&1 &
   disown
+  end=$((SECONDS + TIMEOUT))
   until [ -e "$S/holder" ]; do
-    if [ -e "$S/failed" ] || [ $((i++)) -gt 1000 ]; then
+    if [ -e "$S/failed" ] || [ $SECONDS -ge $end ]; then
       cat "$S"/*.log >&2; locked down; die "the lab did not start"
     fi
     sleep 0.02
@@ -449,8 +472,8 @@ case $cmd in
   kill)  is_node "$1"; p=$(leader "$1") || die "$1 is not running"; self __drop 90 "$1"; kill -KILL "$p"; gone "$p" ;;
   stop)  is_node "$1"; p=$(leader "$1") || exit 0; kill -RTMIN+4 "$p"; gone "$p" ;;
   start) is_node "$1"; ! leader "$1" >/dev/null || die "$1 is running"; self __start "$1"; await "$1" ;;
-  freeze) is_node "$1"; echo 1 >"$(cg "$1")/payload/cgroup.freeze" ;;
-  thaw)   is_node "$1"; echo 0 >"$(cg "$1")/payload/cgroup.freeze" ;;
+  freeze) is_node "$1"; frozen "$1" 1 ;;
+  thaw)   is_node "$1"; frozen "$1" 0 ;;
   fill)  is_node "$1"; inlab bash -c 'mount -o "remount,size=$(df --output=used -k "$1" | tr -dc 0-9)k" "$1"' bash "$S/disk/$1" ;;
   drain) is_node "$1"; inlab mount -o "remount,size=$DISK" "$S/disk/$1" ;;
   readonly)                     # a new read-only mount reaches running services; a remount would not

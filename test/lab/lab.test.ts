@@ -10,7 +10,7 @@ import { withLab } from './with-lab.ts'
 
 await withLab(t, { nodes: 3 }, async lab => {
   // 0 stands for "no answer".
-  const web = async (from: string, to: string, timeoutMs = 2000) =>
+  const web = async (from: string, to: string, timeoutMs = 30_000) =>
     (await lab.http(from, `http://${to}:9090/-/healthy`, { timeoutMs })).status
   const webUp = (node: string) =>
     until(async () => (await web('ctl', node, 1000)) === 200, { what: `${node} answers` })
@@ -83,7 +83,7 @@ await withLab(t, { nodes: 3 }, async lab => {
       'curl',
       '-s',
       '-m',
-      '5',
+      '60',
       '-o',
       '/dev/null',
       '-w',

@@ -3,7 +3,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { dirname } from 'node:path'
+import { chmodSync, mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { LAB_SCRIPT } from './availability.ts'
 import { describeOutcome, type Outcome, runCommand, type RunOptions } from './command.ts'
 
@@ -14,9 +15,18 @@ export { until } from './until.ts'
 export const PROJECT_IN_NODE = '/opt/tlsfleet'
 const PROJECT = dirname(dirname(import.meta.dirname))
 
+/**
+ * Where programs of a node keep what Node has compiled of them, as NODE_COMPILE_CACHE: one directory of
+ * this machine for the nodes of all labs, beside the other caches of the checkout.
+ */
+export const COMPILED_IN_NODE = '/var/cache/compiled'
+const COMPILED = join(PROJECT, 'node_modules/.cache/compiled-in-labs')
+
 // Booting five nodes takes two seconds; a machine with all cores busy elsewhere takes far longer.
-const VERB_TIMEOUT_MS = 120_000
-const EXEC_TIMEOUT_MS = 60_000
+const VERB_TIMEOUT_MS = 300_000
+const EXEC_TIMEOUT_MS = 180_000
+// Of one request. Who asks a node that is cut off names a shorter one.
+const HTTP_TIMEOUT_MS = 30_000
 
 export interface LabOptions {
   /** Booted as n1, n2 …; none but `ctl` when 0. */
@@ -46,6 +56,12 @@ export interface HttpAnswer {
   readonly error: string
 }
 
+export interface SpawnOptions {
+  readonly env?: NodeJS.ProcessEnv
+  /** Nothing can be written to it if absent. */
+  readonly stdin?: 'pipe'
+}
+
 export interface Lab {
   readonly id: string
   /** n1 …, without ctl. */
@@ -57,7 +73,7 @@ export interface Lab {
   /** The standard output, trimmed at its end; throws when the command fails. */
   output(node: string, argv: readonly string[], options?: RunOptions): Promise<string>
   /** A long-lived process; ends with this one at the latest. */
-  spawn(node: string, argv: readonly string[]): ChildProcess
+  spawn(node: string, argv: readonly string[], options?: SpawnOptions): ChildProcess
   http(from: string, url: string, request?: HttpRequest): Promise<HttpAnswer>
   put(file: string, node: string, path: string): Promise<void>
   get(node: string, path: string, file: string): Promise<void>
@@ -91,7 +107,8 @@ export async function createLab({ nodes, binds = [], disk }: LabOptions): Promis
     ...process.env,
     LAB_ID: id,
     LAB_OWNER: String(process.pid),
-    LAB_BIND: [`${PROJECT.replaceAll(':', '\\:')}:${PROJECT_IN_NODE}`, ...binds].join('\n'),
+    LAB_BIND: [`${bindable(PROJECT)}:${PROJECT_IN_NODE}`, ...binds].join('\n'),
+    LAB_SHARE: `${bindable(COMPILED)}:${COMPILED_IN_NODE}`,
     ...(disk === undefined ? {} : { LAB_DISK: disk }),
   }
   const verb = async (...argv: readonly string[]): Promise<void> => {
@@ -99,6 +116,9 @@ export async function createLab({ nodes, binds = [], disk }: LabOptions): Promis
     const outcome = await runCommand('bash', [LAB_SCRIPT, ...argv], options)
     if (outcome.code !== 0) throw new Error(describeOutcome(`lab.sh ${argv.join(' ')}`, outcome))
   }
+  // Node keeps a directory for each user in it.
+  mkdirSync(COMPILED, { recursive: true })
+  chmodSync(COMPILED, 0o1777)
   await verb('up', String(nodes))
 
   const exec: Lab['exec'] = (node, argv, options = {}) =>
@@ -120,10 +140,10 @@ export async function createLab({ nodes, binds = [], disk }: LabOptions): Promis
     address: addressOf,
     exec,
     output,
-    spawn: (node, argv) =>
+    spawn: (node, argv, { env: more, stdin } = {}) =>
       spawn('bash', [LAB_SCRIPT, 'exec', node, ...argv], {
-        env,
-        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...env, ...more },
+        stdio: [stdin === 'pipe' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       }),
     http: async (from, url, request = {}) =>
       answerOf(await exec(from, curl(url, request), input(request))),
@@ -154,13 +174,17 @@ export async function createLab({ nodes, binds = [], disk }: LabOptions): Promis
     journals: async () => {
       const argv = ['journalctl', '-b', '-n', '50', '--no-pager', '-o', 'short-monotonic']
       const said = names.map(async node => {
-        const outcome = await exec(node, argv, { timeoutMs: 10_000 })
+        const outcome = await exec(node, argv, { timeoutMs: 60_000 })
         return `--- journal of ${node}\n${outcome.stdout}${outcome.stderr}`
       })
       return (await Promise.all(said)).join('\n')
     },
     down: () => verb('down'),
   }
+}
+
+function bindable(path: string): string {
+  return path.replaceAll(':', '\\:')
 }
 
 function addressOf(node: string): string {
@@ -170,7 +194,7 @@ function addressOf(node: string): string {
 function curl(url: string, request: HttpRequest): readonly string[] {
   const option = (flag: string, value: string | undefined) =>
     value === undefined ? [] : [flag, value]
-  const timeoutS = (request.timeoutMs ?? 5_000) / 1000
+  const timeoutS = (request.timeoutMs ?? HTTP_TIMEOUT_MS) / 1000
   return [
     ...'curl --silent --show-error --noproxy *'.split(' '),
     ...option('--max-time', String(timeoutS)),

@@ -3,12 +3,14 @@
 
 import t from 'tap'
 import { CONF, createLabFleet, labSpec, PORTS, STATE_DIRECTORY } from '../support/lab-fleet.ts'
+import { installHold } from './held-start.ts'
 import { until } from './lab.ts'
 import { withLab } from './with-lab.ts'
 
 await withLab(t, { nodes: 3 }, async lab => {
   const fleet = await createLabFleet(lab)
   t.teardown(() => fleet.end())
+  const influxdb = await installHold(lab, 'n1', 'influxdb')
   const listeners = lab.nodes.flatMap(node => Object.values(PORTS).map(port => ({ node, port })))
   const handshakes = () => Promise.all(listeners.map(one => fleet.handshake(one.node, one.port)))
   const healed = (node: string, text: string) =>
@@ -95,6 +97,7 @@ await withLab(t, { nodes: 3 }, async lab => {
     const agent = await fleet.invocation('n1', 'tlsfleet-agent')
     const before = await fleet.handshake('n1', PORTS.influxdb)
     // influxdb has to be restarted for another key.
+    await influxdb.hold()
     const rollout = fleet.apply(labSpec('', '  key: rsa-2048\n'))
     const journal = `${STATE_DIRECTORY}/journal.json`
     await until(async () => (await lab.exec('n1', ['test', '-e', journal])).code === 0, {
@@ -102,7 +105,14 @@ await withLab(t, { nodes: 3 }, async lab => {
       everyMs: 20,
     })
 
-    await lab.output('n1', ['systemctl', 'restart', 'tlsfleet-agent'])
+    const restarted = lab.output('n1', ['systemctl', 'restart', 'tlsfleet-agent'])
+    const isActive = ['systemctl', 'is-active', '-q', 'tlsfleet-agent']
+    const isStopping = async () =>
+      (await lab.exec('n1', isActive)).code !== 0 ||
+      (await fleet.invocation('n1', 'tlsfleet-agent')) !== agent
+    await until(isStopping, { what: 'the agent is being stopped' })
+    await influxdb.letGo()
+    await restarted
 
     const { code, stdout, stderr } = await rollout
     t.equal(code, 0, stdout + stderr)
@@ -121,7 +131,6 @@ await withLab(t, { nodes: 3 }, async lab => {
 
     await until(async () => (await handshakes()).join() === served.join(), {
       what: 'n2 serves what it served',
-      timeoutMs: 60_000,
     })
     await fleet.untilState('n2', 'converged')
     await healed('n2', await spoil('n2'))
@@ -135,7 +144,6 @@ await withLab(t, { nodes: 3 }, async lab => {
     const log = ['journalctl', '-u', 'tlsfleet-agent', '-b', '--no-pager', '-o', 'cat']
     await until(async () => /identity-(refused|denied)/.test(await lab.output('n3', log)), {
       what: 'n3 is refused',
-      timeoutMs: 60_000,
     })
     t.strictSame(
       (await fleet.nodes()).map(node => node.name),

@@ -9,7 +9,7 @@ export interface UntilOptions {
   readonly everyMs?: number
 }
 
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 120_000
 const EVERY_MS = 50
 
 /**

@@ -19,7 +19,7 @@ interface Scenario {
   readonly prepare: (node: MemoryNode) => Promise<readonly ServiceTls[]>
 }
 
-t.setTimeout(180_000)
+t.setTimeout(900_000)
 
 const DAY_MS = 86_400_000
 

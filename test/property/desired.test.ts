@@ -1,5 +1,5 @@
 // Whatever order documents come in, however often the agent or its memory is lost in between: an
-// older generation is never applied, and what is in force is the newest that was accepted.
+// older epoch or generation is never applied, and what is in force is the newest that was accepted.
 // `DESIRED_RUNS=500` looks longer.
 
 import { X509Certificate } from 'node:crypto'
@@ -13,11 +13,12 @@ import { type RunningAgent, startAgent } from '../support/memory-agent.ts'
 import { type MemoryNode, newNode, STATE, wish } from '../support/memory-fleet.ts'
 
 const numRuns = Number(process.env['DESIRED_RUNS'] ?? 12)
-t.setTimeout(280_000)
+t.setTimeout(900_000)
 
 interface Step {
+  readonly epoch: number
   readonly generation: number
-  /** Another content for the same number, as a controller restored from an old backup gives. */
+  /** Another content for the same numbers, as a copy of a controller gives that was left behind. */
   readonly variant: number
   readonly mode: 'enforce' | 'audit' | 'stage'
   /** Changes after which the agent dies while it works on it; undefined: it does not. */
@@ -26,6 +27,10 @@ interface Step {
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
+  epoch: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(0) },
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 2 }) },
+  ),
   generation: fc.integer({ min: 1, max: 6 }),
   variant: fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
@@ -42,15 +47,23 @@ const step: fc.Arbitrary<Step> = fc.record({
   ),
 })
 
-const nameOf = ({ generation, variant }: Pick<Step, 'generation' | 'variant'>) =>
-  `generation-${generation}-${variant}`
+type Place = Pick<Step, 'epoch' | 'generation'>
 
-async function documentFor({ generation, variant, mode }: Step): Promise<DesiredState> {
+const nameOf = ({ epoch, generation, variant }: Place & Pick<Step, 'variant'>) =>
+  `${placeOf({ epoch, generation })}-${variant}`
+
+// Said here once more, so that a wrong order in the agent is seen.
+const isBefore = (a: Place, b: Place) =>
+  a.epoch < b.epoch || (a.epoch === b.epoch && a.generation < b.generation)
+
+const placeOf = ({ epoch, generation }: Place) => `place-${epoch}-${generation}`
+
+async function documentFor({ epoch, generation, variant, mode }: Step): Promise<DesiredState> {
   const services = await wish({
     services: ['influxdb'],
-    dns: ['localhost', nameOf({ generation, variant })],
+    dns: ['localhost', nameOf({ epoch, generation, variant })],
   })
-  return documentOf({ generation, services, mode })
+  return documentOf({ epoch, generation, services, mode })
 }
 
 /** The names that the service proves to have now. */
@@ -58,7 +71,13 @@ function servedName(node: MemoryNode): string | undefined {
   const link = '/etc/influxdb/tls/current/chain.pem'
   const chain = node.files.text(link)
   if (chain === undefined || node.served('influxdb') === 'plaintext') return undefined
-  return /generation-\d-\d/.exec(new X509Certificate(chain).subjectAltName ?? '')?.[0]
+  return /place-\d-\d-\d/.exec(new X509Certificate(chain).subjectAltName ?? '')?.[0]
+}
+
+/** Of the document that the agent keeps on disk. */
+function keptEpoch(node: MemoryNode): number {
+  const text = node.files.text(`${STATE}/desired.json`) ?? ''
+  return Number(/"latest":\{[^{]*"epoch":(\d+)/.exec(text)?.[1] ?? 0)
 }
 
 /** Pushes a document and waits until the agent has judged it, or has died of it. */
@@ -77,9 +96,9 @@ async function createLives() {
   const node = newNode()
   const controller = createFakeController(() => node.nowMs())
   let agent = await startAgent(node, controller)
-  /** The first content that was accepted for a generation. */
-  const contents = new Map<number, Step>()
-  let floor = 0
+  /** The first content that was accepted for a place. */
+  const contents = new Map<string, Step>()
+  let floor: Place = { epoch: 0, generation: 0 }
   let isDocumentLost = false
   const restart = async () => {
     agent.kill()
@@ -113,18 +132,20 @@ async function createLives() {
     check(step: Step): boolean {
       const { generation } = agent.control.status()
       if (generation === undefined) {
-        assert(isDocumentLost || floor === 0, 'what was accepted is not forgotten')
+        assert(isDocumentLost || floor.generation === 0, 'what was accepted is not forgotten')
       } else {
-        assert(generation >= floor, `went back from ${floor} to ${generation}`)
+        const place = { epoch: keptEpoch(node), generation }
+        assert(!isBefore(place, floor), `went back from ${placeOf(floor)} to ${placeOf(place)}`)
         isDocumentLost = false
-        floor = generation
-        if (generation === step.generation && !contents.has(generation))
-          contents.set(generation, step)
+        floor = place
+        if (placeOf(place) === placeOf(step) && !contents.has(placeOf(place)))
+          contents.set(placeOf(place), step)
       }
       const served = servedName(node)
-      const content = generation === undefined ? undefined : contents.get(generation)
-      const number = Number(/generation-(\d)/.exec(served ?? '')?.[1] ?? 0)
-      assert(number <= floor, `${served} is served, newer than all that was accepted`)
+      const content = generation === undefined ? undefined : contents.get(placeOf(floor))
+      const [, epoch = 0, number = 0] = /place-(\d)-(\d)/.exec(served ?? '') ?? []
+      const isKnown = !isBefore(floor, { epoch: Number(epoch), generation: Number(number) })
+      assert(isKnown, `${served} is served, newer than all that was accepted`)
       if (content === undefined || content.mode !== 'enforce') return false
       assert(served === nameOf(content), `${served} is served, ${nameOf(content)} is in force`)
       return content === step
@@ -133,7 +154,7 @@ async function createLives() {
   }
 }
 
-await t.test('an older generation is never applied, the newest always is', async t => {
+await t.test('an older epoch or generation is never applied, the newest always is', async t => {
   const tally = { deaths: 0, applied: 0 }
   const steps = fc.array(step, { minLength: 3, maxLength: 8 })
   await hold(
@@ -152,6 +173,7 @@ await t.test('an older generation is never applied, the newest always is', async
   )
 
   t.comment(JSON.stringify(tally))
+  // Chance decides how many there are; usual are three times as many as there must be.
   t.ok(tally.deaths >= numRuns / 2, `${tally.deaths} deaths`)
-  t.ok(tally.applied >= numRuns, `${tally.applied} documents were applied`)
+  t.ok(tally.applied >= numRuns / 2, `${tally.applied} documents were applied`)
 })

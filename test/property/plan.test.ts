@@ -9,7 +9,8 @@ import { ChangeSummary } from '../../shared/contract/report.ts'
 import { EMPTY_ENTRY, type ServiceEntry } from '../../agent/ledger.ts'
 import type { ServiceObservation } from '../../agent/observation.ts'
 import { createObserver } from '../../agent/observe.ts'
-import { activationOf, isConverged, planService, type ServicePlan } from '../../agent/plan.ts'
+import { activationOf } from '../../agent/owed.ts'
+import { isConverged, planService, type ServicePlan } from '../../agent/plan.ts'
 import { serviceDigest } from '../../agent/reconcile.ts'
 import { reportOfPlan } from '../../agent/report.ts'
 import { arbitraryDisk, arbitraryWish, layOut, recipeOf } from '../support/arbitrary-disk.ts'
@@ -17,7 +18,7 @@ import { hold } from '../support/hold.ts'
 import { newNode, passOnce, wish } from '../support/memory-fleet.ts'
 
 const numRuns = Number(process.env['PLAN_RUNS'] ?? 60)
-t.setTimeout(280_000)
+t.setTimeout(900_000)
 
 type Service = 'influxdb' | 'prometheus'
 
@@ -66,7 +67,7 @@ function check(plan: ServicePlan, observation: ServiceObservation): void {
         `${file.path} keeps its owner and mode`,
       )
     if (plan.material.kind !== 'new')
-      assert(!file.text.includes('(new)'), `${file.path} names a release that is there`)
+      assert(file.text?.includes('(new)') !== true, `${file.path} names a release that is there`)
   }
   if (isConverged(plan)) {
     assert(plan.files.length === 0 && plan.permissions.length === 0, 'nothing is left to write')
@@ -116,7 +117,7 @@ await t.test('a plan is pure, and everything in it has its reason', async t => {
   )
 
   t.comment(JSON.stringify(tally))
-  t.ok(tally.actionable > numRuns, 'most plans can be carried out')
+  t.ok(tally.actionable > tally.blocked, 'most plans can be carried out')
 })
 
 await t.test('of a converged node the plan is empty, until its certificate is due', async t => {

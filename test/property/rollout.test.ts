@@ -1,44 +1,53 @@
+// The production controller on simulated fleets: whatever fails, whatever operators do, R1 to R22 hold.
+// `npm run simulate -- --seeds N --from FIRST` looks longer; SEED=n runs one alone.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { randomInt } from 'node:crypto'
-import { createWorld, randomFrom } from './rollout-world.ts'
+import * as z from 'zod/mini'
+import { runSeed } from '../simulation/run.ts'
+import { from, runSeeds } from '../simulation/seeds.ts'
 
-const SEEDS = 400
-const ACTIONS = 150
-
-// SEED=n runs that one alone.
+const SEEDS = 1_000
 const given = process.env['SEED']
-const first = given === undefined ? randomInt(1_000_000_000) : Number(given)
-const seeds = given === undefined ? SEEDS : 1
+const TWICE = 12
+
+t.setTimeout(900_000)
+
+const REGRESSIONS = z
+  .array(z.object({ seed: z.int(), what: z.string() }))
+  .parse(
+    JSON.parse(readFileSync(join(import.meta.dirname, '../simulation/regressions.json'), 'utf8')),
+  )
+
+function seeds(): readonly number[] {
+  if (given !== undefined) return [Number(given)]
+  return [...REGRESSIONS.map(({ seed }) => seed), ...from(1, SEEDS)]
+}
+
+await t.test('any fleet, any faults: every invariant holds, and every rollout ends', async t => {
+  const result = await runSeeds(seeds())
+  if (result.kind === 'violated') {
+    t.comment(result.trace.slice(-40).join('\n'))
+    t.fail(`SEED=${result.seed}: ${String(result.error)}`, { error: result.error })
+    return
+  }
+  t.comment([...result.ends].map(([end, count]) => `${count} ${end}`).join(', '))
+  const all = ['succeeded', 'partial', 'failed', 'aborted', 'superseded']
+  t.same(given === undefined ? [...result.ends.keys()].toSorted() : all.toSorted(), all.toSorted())
+})
 
 await t.test(
-  'any fleet, any order of reports: one node at a time, none after a failure, always an end',
+  'a seed gives the same run again, also when the wall clock jumps by years',
   async t => {
-    t.comment(`seeds ${first} to ${first + seeds - 1}`)
-    const ends = new Map<string, number>()
-    for (let seed = first; seed < first + seeds; seed++) {
-      const random = randomFrom(seed)
-      const world = createWorld(random)
-      try {
-        if (random.chance(0.7)) world.stage()
-        for (let action = random.below(ACTIONS); action > 0; action--) world.act()
-        world.heal()
-        world.checkEnd()
-      } catch (error) {
-        t.fail(`SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, { error })
-        return
-      }
-      const { status } = world.rollout()
-      ends.set(status, (ends.get(status) ?? 0) + 1)
+    for (let seed = 1; seed <= TWICE; seed++) {
+      const [once, again, jumping] = [
+        await runSeed(seed),
+        await runSeed(seed),
+        await runSeed(seed, { wallJumps: true }),
+      ]
+      t.same(again.trace, once.trace, `seed ${seed}, again`)
+      t.same(jumping.trace, once.trace, `seed ${seed}, R22: with a clock that jumps`)
     }
-    t.comment([...ends].map(([status, count]) => `${count} ${status}`).join(', '))
-    t.ok(given !== undefined || ends.size === 4, 'every way to end was seen')
   },
 )
-
-await t.test('a rollout of good nodes ends well', async t => {
-  t.comment(`seed ${first}`)
-  // Nothing improbable happens, so that every node is good and online.
-  const world = createWorld({ ...randomFrom(first), chance: probability => probability > 0.5 })
-  world.heal()
-  t.match(world.rollout().status, /^(succeeded|partial)$/)
-})

@@ -12,6 +12,8 @@ export interface SystemctlHost {
   readLink(path: string): Promise<string | undefined>
 }
 
+// However long a busy machine takes to start a unit too often.
+const LIMIT = '[Unit]\nStartLimitIntervalSec=1h\n'
 const UNITS = {
   good: `[Unit]
 Description=A good service
@@ -19,7 +21,7 @@ Description=A good service
 ExecStart=/bin/sleep 1000
 ExecReload=/bin/true
 Restart=on-failure
-RestartSec=30
+RestartSec=600
 Environment="A=b c" D=e
 Environment=F=g
 EnvironmentFile=-/etc/none
@@ -28,10 +30,10 @@ ProtectSystem=full
 [Install]
 WantedBy=multi-user.target
 `,
-  plain: '[Service]\nExecStart=/bin/sleep 1000\n',
-  crash: '[Service]\nExecStart=/bin/sh -c "exit 3"\nRestart=on-failure\nRestartSec=20ms\n',
+  plain: `${LIMIT}[Service]\nExecStart=/bin/sleep 1000\n`,
+  crash: `${LIMIT}[Service]\nExecStart=/bin/sh -c "exit 3"\nRestart=on-failure\nRestartSec=20ms\n`,
   slow: '[Service]\nExecStart=/bin/sh -c "exit 3"\nRestart=on-failure\nRestartSec=1000\n',
-  always: '[Service]\nExecStart=/bin/true\nRestart=always\nRestartSec=20ms\n',
+  always: `${LIMIT}[Service]\nExecStart=/bin/true\nRestart=always\nRestartSec=20ms\n`,
   badreload: '[Service]\nExecStart=/bin/sleep 1000\nExecReload=/bin/false\n',
   noenv: '[Service]\nExecStart=/bin/sleep 1000\nEnvironmentFile=/etc/none\n',
   nouser: '[Service]\nExecStart=/bin/sleep 1000\nUser=no-such-user\n',

@@ -1,5 +1,5 @@
 // The service manager of one sandbox node: a process that supervises the units under a root and
-// answers systemctl.ts. It ends, and every service with it, when its standard input does: that is
+// answers systemctl.pl. It ends, and every service with it, when its standard input does: that is
 // held by the process that owns the node.
 
 import { mkdirSync, rmSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { listEnabled, loadUnit, versionOf } from './unit-file.ts'
 import { type Answer, runVerb, type Units } from './verbs.ts'
 
 /**
- * Where systemctl.ts finds the supervisor, relative to the root: the whole path may be longer than
+ * Where systemctl.pl finds the supervisor, relative to the root: the whole path may be longer than
  * the 108 bytes that the address of a socket can have.
  */
 export const SOCKET = 'run/systemd/sandbox.sock'

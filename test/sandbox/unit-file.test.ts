@@ -61,3 +61,14 @@ await t.test('durations and environment files are read as systemd reads them', a
   const text = `# ARGS="no"\nARGS="--a='x y' \\"q\\"" \n; B=no\nexport C=no\nD = plain text\nE='$x'\n`
   t.same(parseEnvironmentFile(text), { ARGS: `--a='x y' "q"`, D: 'plain text', E: '$x' })
 })
+
+await t.test('what the unit of Elasticsearch says beyond that', async t => {
+  const service = 'Type=notify\nExecStart=/x\nTimeoutStopSec=0\nSuccessExitStatus=143 7\n'
+  const root = t.testdir({ lib: { systemd: { system: { 'x.service': `[Service]\n${service}` } } } })
+
+  t.match(loadUnit(root, 'x.service'), {
+    timeoutStopMs: Number.POSITIVE_INFINITY,
+    timeoutStartMs: 90_000,
+    successStatuses: [143, 7],
+  })
+})

@@ -30,6 +30,8 @@ export interface UnitDefinition {
   readonly killSignal: NodeJS.Signals
   readonly sendSigkill: boolean
   readonly remainAfterExit: boolean
+  /** Numbers of `SuccessExitStatus=`; names are not known here. */
+  readonly successStatuses: readonly number[]
   readonly startLimitBurst: number
   readonly startLimitIntervalMs: number
   /** Every other setting of [Service] as written, the last value of each. */
@@ -161,11 +163,12 @@ function define(root: string, name: string, sections: Sections): UnitDefinition 
     pidFile: last('PIDFile'),
     restart: last('Restart', 'no'),
     restartMs: durationMs(last('RestartSec', '100ms')),
-    timeoutStartMs: durationMs(last('TimeoutStartSec', last('TimeoutSec', '90s'))),
-    timeoutStopMs: durationMs(last('TimeoutStopSec', last('TimeoutSec', '90s'))),
+    timeoutStartMs: timeoutMs(last('TimeoutStartSec', last('TimeoutSec', '90s'))),
+    timeoutStopMs: timeoutMs(last('TimeoutStopSec', last('TimeoutSec', '90s'))),
     killSignal: parseSignal(last('KillSignal')) ?? 'SIGTERM',
     sendSigkill: !isFalse(last('SendSIGKILL', 'yes')),
     remainAfterExit: !isFalse(last('RemainAfterExit', 'no')),
+    successStatuses: all('SuccessExitStatus').flatMap(splitWords).map(Number),
     startLimitBurst: Number(unitLast('StartLimitBurst', '5')),
     startLimitIntervalMs: durationMs(
       unitLast('StartLimitIntervalSec', unitLast('StartLimitInterval', '10s')),
@@ -202,6 +205,12 @@ export function durationMs(text: string): number {
     sumMs += Number(amount) * (UNIT_MS[unit] ?? 1000)
   }
   return sumMs
+}
+
+/** Of a start or stop, where 0 is none. */
+function timeoutMs(text: string): number {
+  const ms = durationMs(text)
+  return ms === 0 ? Number.POSITIVE_INFINITY : ms
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = {

@@ -80,12 +80,18 @@ export function isUp(state: State): boolean {
   return state === 'active/running' || state === 'active/exited' || state === 'reloading/reload'
 }
 
-export function isClean(exit: Exit, { daemon }: { readonly daemon: boolean }): boolean {
-  if (exit.code === 'exited') return exit.status === 0
+export interface ExitKind {
+  readonly daemon: boolean
+  /** More exit statuses that count as success. */
+  readonly successStatuses?: readonly number[]
+}
+
+export function isClean(exit: Exit, { daemon, successStatuses = [] }: ExitKind): boolean {
+  if (exit.code === 'exited') return exit.status === 0 || successStatuses.includes(exit.status)
   return daemon && CLEAN_SIGNALS.includes(exit.status)
 }
 
-export function resultOf(exit: Exit, kind: { readonly daemon: boolean }): ServiceResult {
+export function resultOf(exit: Exit, kind: ExitKind): ServiceResult {
   if (isClean(exit, kind)) return 'success'
   return exit.code === 'exited' ? 'exit-code' : 'signal'
 }

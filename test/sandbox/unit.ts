@@ -214,7 +214,8 @@ export function createUnit(root: string, first: UnitDefinition): Unit {
     // KillMode=control-group: what the main current leaves behind goes with it.
     signalGroup(ended.pid, 'SIGKILL')
     set({ mainPid: 0, main: { ...status.main, stopped: now(), exit } })
-    enterDead(resultOf(exit, { daemon: definition.type !== 'oneshot' }), !stopping)
+    const { type, successStatuses } = definition
+    enterDead(resultOf(exit, { daemon: type !== 'oneshot', successStatuses }), !stopping)
   }
 
   function enterDead(result: ServiceResult, mayRestart: boolean): void {

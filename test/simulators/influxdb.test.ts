@@ -1,10 +1,12 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { runCommand } from '../lab/command.ts'
 import { until } from '../lab/until.ts'
-import { write } from './certificates.ts'
-import { untilPrinted } from './daemon.ts'
+import { issue, write } from './certificates.ts'
+import { startDaemon, untilPrinted } from './daemon.ts'
 import { layOut, start, testInfluxd } from './influxdb-behaviour.ts'
 import { fingerprintOf, probe } from './probe.ts'
 
@@ -151,6 +153,117 @@ await t.test('UTF-16 with a mark is read', async t => {
   writeFileSync(file, '\uFEFF[http]\nhttps-enabled = true\n', 'utf16le')
   const argv = [INFLUXD, 'config', '-config', file]
   t.match((await runCommand(process.execPath, argv)).stdout, /^ {2}https-enabled = true$/m)
+})
+
+await t.test('points outlive the process', async t => {
+  const { port, node } = await layOut(t)
+  const query = (q: string) =>
+    probe({ port, method: 'POST', path: `/query?db=d&q=${encodeURIComponent(q)}` })
+  const first = start(t, simulator, node(''))
+  await untilPrinted(first, 'Listening for signals')
+  await query('CREATE DATABASE d')
+  const body = gzipSync('m v=1 1\nm v=2\n')
+  const headers = { 'Content-Encoding': 'gzip' }
+  t.match(await probe({ port, method: 'POST', path: '/write?db=d', headers, body }), {
+    status: 204,
+  })
+  t.match(await probe({ port, method: 'POST', path: '/api/v2/write?bucket=d', body: 'm v=1 3' }), {
+    status: 404,
+  })
+  first.signal('SIGKILL')
+  await first.ended
+
+  const second = start(t, simulator, node(''), { SIM_VERSION: '1.8.0' })
+  await untilPrinted(second, 'Listening for signals')
+  t.match(
+    await probe({ port, method: 'POST', path: '/api/v2/write?bucket=d/rp', body: 'm v=1 3' }),
+    {
+      status: 204,
+    },
+  )
+  t.match((await query('SELECT count(v) FROM m')).body, ',3]')
+})
+
+await t.test('TLS 1.0 is accepted unless [tls] says otherwise', async t => {
+  const { directory, port, ca, node } = await layOut(t)
+  const pair = `https-enabled = true\nhttps-certificate = "${join(directory, 'a.crt')}"\nhttps-private-key = "${join(directory, 'a.key')}"\n`
+  const old = (servername = 'localhost') =>
+    new Promise<string>((resolve, reject) => {
+      const options = { port, servername, ca: ca.certPem, ciphers: 'DEFAULT@SECLEVEL=0' }
+      const socket = connect({ ...options, minVersion: 'TLSv1', maxVersion: 'TLSv1' }, () => {
+        resolve(socket.getProtocol() ?? '')
+        socket.destroy()
+      })
+      socket.once('error', reject)
+    })
+  const lax = start(t, simulator, node(pair))
+  await untilPrinted(lax, 'Listening for signals')
+  t.equal(await old(), 'TLSv1')
+  await lax.stop()
+  const strict = start(t, simulator, node(`${pair}[tls]\nmin-version = "TLS1.2"\n`))
+  await untilPrinted(strict, 'Listening for signals')
+  await t.rejects(old())
+})
+
+await t.test('from 1.13 on [http] may ask clients for a certificate', async t => {
+  const { directory, port, ca, node } = await layOut(t)
+  const client = issue(ca, 'client', { names: 'DNS:c', usage: 'clientAuth' })
+  chmodSync(join(directory, 'a.key'), 0o600)
+  const text = `https-enabled = true\nhttps-certificate = "${join(directory, 'a.crt')}"\nhttps-private-key = "${join(directory, 'a.key')}"
+https-client-auth-type = "RequireAndVerifyClientCert"\nhttps-client-ca = { paths = ["${ca.certFile}"] }\n`
+  const ping = (more = {}) => probe({ port, path: '/ping', ca: ca.certPem, ...more })
+  const daemon = start(t, simulator, node(text), { SIM_VERSION: '1.13.1' })
+  await untilPrinted(daemon, 'Listening for signals')
+  await t.rejects(ping())
+  t.match(await ping({ cert: client.certPem, key: client.keyPem }), { status: 204 })
+  await daemon.stop()
+  const older = start(t, simulator, node(text), { SIM_VERSION: '1.12.4' })
+  await untilPrinted(older, 'Listening for signals')
+  t.match(await ping(), { status: 204 }, 'before, the keys are unknown')
+})
+
+await t.test("the start script of upstream's packages", async t => {
+  const { directory, port, node } = await layOut(t)
+  const pair = (key: string) =>
+    `https-enabled = true\nhttps-certificate = "${join(directory, 'a.crt')}"\nhttps-private-key = "${join(directory, key)}"\n`
+  const pidFile = join(directory, 'influxd.pid')
+  const run = (http: string) => {
+    const env = {
+      SIM_VERSION: '1.8.10',
+      SIM_INFLUXD: simulator.argv.join(' '),
+      SIM_PIDFILE: pidFile,
+      INFLUXDB_CONFIG_PATH: node(http),
+    }
+    const script = join(import.meta.dirname, 'influxdb/influxd-systemd-start.sh')
+    // Its output goes to a file: the server that it leaves behind would hold a pipe open.
+    return startDaemon({ argv: ['bash', '-c', `exec ${script} >${directory}/out 2>&1`], env })
+  }
+  const output = () => readFileSync(join(directory, 'out'), 'utf8')
+  const endServer = () => {
+    const pid = Number(readFileSync(pidFile, 'utf8'))
+    try {
+      process.kill(pid)
+    } catch {
+      // It had ended by itself.
+    }
+    // Nobody may have waited yet for one that has ended.
+    const isThere = () => /^State:\s+[^Z]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return until(() => !existsSync(`/proc/${pid}`) || !isThere(), { what: 'the server has ended' })
+  }
+  t.teardown(endServer)
+
+  t.equal(await run(pair('a.key')).ended, 'exit 0')
+  t.match(output(), 'InfluxDB started')
+  t.match(await probe({ port, path: '/ping', ca: '' }).catch(String), /self-signed|unable to/)
+  await endServer()
+  t.equal(await run('https-enabled = true\nhttps-certificate = "/x.pem"\n').ended, 'exit 1')
+  t.match(output(), '/x.pem not found! Exiting...')
+  const waiting = run(pair('b.key'))
+  t.teardown(() => waiting.stop())
+  const said = ['unavailable after 2 attempts', 'private key does not match public key']
+  await until(() => said.every(text => output().includes(text)), {
+    what: 'it waits for one that is long dead',
+  })
 })
 
 async function startsOrSays(

@@ -18,11 +18,14 @@ export interface ProbeOptions {
   readonly port: number
   readonly path?: string
   readonly method?: string
-  readonly body?: string
+  readonly body?: string | Buffer
   /** Undefined: plain HTTP. */
   readonly ca?: string
   readonly cert?: string
   readonly key?: string
+  /** The name that the certificate must have. */
+  readonly servername?: string
+  readonly headers?: Readonly<Record<string, string>>
   /** Keep-alive on one connection over several calls; undefined: a new connection. */
   readonly agent?: Agent
 }

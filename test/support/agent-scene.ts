@@ -28,7 +28,7 @@ export async function scene(t: Test, parts: AgentParts = {}, node = newNode()): 
 }
 
 export function seen<T>(what: string, check: () => T | false | undefined): Promise<T> {
-  return until(check, { what, everyMs: 2, timeoutMs: 10_000 })
+  return until(check, { what, everyMs: 2, timeoutMs: 60_000 })
 }
 
 /** Long enough for messages in memory to arrive. */

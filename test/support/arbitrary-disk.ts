@@ -280,7 +280,7 @@ function leave(node: MemoryNode, { service, kind }: Leftover, index: number): vo
       node.files.put(`${release}/chain.pem`, '-----BEGIN CERTIFICATE-----\nAAAA\n')
       return
     case 'staged file':
-      node.files.put(`/etc/${service}/.tlsfleet-${service}.conf`, 'half of a fi')
+      node.files.put(`/etc/${service}/.tlsfleet-${service}.conf.new`, 'half of a fi')
       return
     case 'dangling link':
       link('releases/00000000000000ff')

@@ -8,20 +8,25 @@ import type {
   LeaseAnswer,
   LeaseRequest,
   PreviewRequest,
+  ProvidedRequest,
   SignRequest,
 } from '../../shared/contract/agent-api.ts'
 import {
+  comparePositions,
   type DesiredState,
   type Mode,
+  type Position,
   sealDesiredState,
 } from '../../shared/contract/desired-state.ts'
+import type { Debt, DebtNews } from '../../shared/contract/debts.ts'
+import type { ProbeAnswer, ProbeRequest } from '../../shared/contract/probes.ts'
 import type { PreviewAnswer, Report } from '../../shared/contract/report.ts'
 import type { ServiceTls } from '../../shared/contract/service.ts'
 import { OperationalError } from '../../shared/errors.ts'
 import { buildCertificate, buildSelfSigned } from '../../shared/pki/certificate.ts'
 import { serialNumber } from '../../shared/pki/random.ts'
 import { Secret } from '../../shared/secret.ts'
-import type { Identity, Remote } from '../../agent/remote.ts'
+import type { Identity, ProvidedPair, Remote } from '../../agent/remote.ts'
 
 export const DAY_MS = 86_400_000
 const NAMES = { dns: ['n1', 'localhost'], ip: ['127.0.0.1'] }
@@ -35,6 +40,8 @@ export interface FakeController {
   /** Delivered once, whatever the poll knows: a controller that was restored, or is hostile. */
   push(document: unknown): void
   askPreview(preview: PreviewRequest): void
+  /** Something that the agent waits for has happened. */
+  nudge(): void
   /** Every connection breaks, and no new one comes about. */
   leave(): void
   comeBack(): void
@@ -42,13 +49,27 @@ export interface FakeController {
   readonly questions: (number | undefined)[]
   readonly reports: Report[]
   readonly previews: PreviewAnswer[]
+  readonly probed: ProbeAnswer[]
+  askProbes(probes: readonly ProbeRequest[]): void
+  readonly debts: DebtNews[]
+  askDebts(debts: readonly Debt[]): void
   readonly leases: LeaseRequest[]
   readonly signed: SignRequest[]
   /** Public keys that a new identity was asked for. */
   readonly renewed: string[]
+  /** Certificates that the agent has made connections with, in order. */
+  readonly connected: string[]
+  /** What every request is answered with from now on; undefined: as before. */
+  refuse(error: OperationalError | undefined): void
+  /** The same, of an identity that had ended. */
+  readonly renewedLate: string[]
+  /** What every answer to a poll says of the node; undefined: nothing, as an older controller. */
+  grouped: boolean | undefined
   answerLease: (request: LeaseRequest) => Promise<LeaseAnswer>
   answerSign: (request: SignRequest) => Promise<string>
+  answerProvided: (request: ProvidedRequest) => Promise<ProvidedPair>
   answerRenew: (publicKeyPem: string) => Promise<string>
+  answerWhoami: () => Promise<void>
   answerReport: (report: Report) => Promise<void>
 }
 
@@ -62,8 +83,12 @@ export function createFakeController(nowMs: () => number): FakeController {
   const ca = createMemoryCa(nowMs())
   let document: unknown
   let preview: PreviewRequest | undefined
+  let probes: readonly ProbeRequest[] = []
+  let debts: readonly Debt[] = []
   let pushed: unknown
+  let isNudged = false
   let isAway = false
+  let refusal: OperationalError | undefined
   const parked = new Set<() => void>()
   const stir = () => {
     const woken = [...parked]
@@ -74,6 +99,7 @@ export function createFakeController(nowMs: () => number): FakeController {
   const arrive = async () => {
     await nextTurn()
     if (isAway) throw unreachable()
+    if (refusal !== undefined) throw refusal
   }
   const change = (work: () => void) => {
     work()
@@ -84,22 +110,36 @@ export function createFakeController(nowMs: () => number): FakeController {
     offer: given => change(() => (document = given)),
     push: given => change(() => (pushed = given)),
     askPreview: asked => change(() => (preview = asked)),
+    debts: [],
+    askDebts: asked => change(() => (debts = asked)),
+    askProbes: asked => change(() => (probes = asked)),
+    nudge: () => change(() => (isNudged = true)),
     leave: () => change(() => (isAway = true)),
     comeBack: () => change(() => (isAway = false)),
+    refuse: error => change(() => (refusal = error)),
     questions: [],
     reports: [],
     previews: [],
+    probed: [],
     leases: [],
     signed: [],
     renewed: [],
+    renewedLate: [],
+    connected: [],
+    grouped: false,
     answerLease: async () => ({ granted: true, reason: { code: 'granted', message: 'go' } }),
     answerSign: async request => ca.issue(request.publicKey, nowMs(), 30 * DAY_MS),
+    async answerProvided() {
+      throw new OperationalError('request-refused', 'nothing was uploaded here')
+    },
     answerRenew: async key => ca.issue(key, nowMs(), 30 * DAY_MS),
+    answerWhoami: async () => undefined,
     answerReport: async () => undefined,
   }
+  const membership = () => (controller.grouped === undefined ? {} : { grouped: controller.grouped })
   const remote: Remote = {
-    async desired({ generation }, signal): Promise<DesiredAnswer> {
-      controller.questions.push(generation)
+    async desired({ epoch = 0, generation = 0 }, signal): Promise<DesiredAnswer> {
+      controller.questions.push(generation === 0 ? undefined : generation)
       for (;;) {
         await arrive()
         if (signal.aborted) throw unreachable()
@@ -108,12 +148,27 @@ export function createFakeController(nowMs: () => number): FakeController {
         if (pushed !== undefined) {
           const once = pushed
           pushed = undefined
-          return { document: once, nowMs: nowMs() }
+          return { document: once, ...membership(), nowMs: nowMs() }
         }
-        if (isNewer(document, generation) || asked !== undefined) {
+        if (probes.length > 0) {
+          const once = probes
+          probes = []
+          return { probes: [...once], nowMs: nowMs() }
+        }
+        if (debts.length > 0) {
+          const once = debts
+          debts = []
+          return { debts: [...once], nowMs: nowMs() }
+        }
+        if (isNudged) {
+          isNudged = false
+          return { wake: true, ...membership(), nowMs: nowMs() }
+        }
+        if (isNewer(document, { epoch, generation }) || asked !== undefined) {
           return {
-            ...(isNewer(document, generation) ? { document } : {}),
+            ...(isNewer(document, { epoch, generation }) ? { document } : {}),
             ...(asked === undefined ? {} : { preview: asked }),
+            ...membership(),
             nowMs: nowMs(),
           }
         }
@@ -132,10 +187,22 @@ export function createFakeController(nowMs: () => number): FakeController {
       await arrive()
       controller.previews.push(answer)
     },
+    async probe(answer) {
+      await arrive()
+      controller.probed.push(answer)
+    },
+    async debts(news) {
+      await arrive()
+      controller.debts.push(news)
+    },
     async sign(request) {
       await arrive()
       controller.signed.push(request)
       return controller.answerSign(request)
+    },
+    async provided(request) {
+      await arrive()
+      return controller.answerProvided(request)
     },
     async lease(request) {
       controller.leases.push(request)
@@ -145,21 +212,33 @@ export function createFakeController(nowMs: () => number): FakeController {
     async renew(publicKeyPem) {
       await arrive()
       controller.renewed.push(publicKeyPem)
-      return controller.answerRenew(publicKeyPem)
+      return { certificateChain: await controller.answerRenew(publicKeyPem) }
+    },
+    async renewExpired(publicKeyPem) {
+      await arrive()
+      controller.renewedLate.push(publicKeyPem)
+      return { certificateChain: await controller.answerRenew(publicKeyPem) }
+    },
+    async whoami() {
+      await arrive()
+      await controller.answerWhoami()
     },
     close: () => undefined,
   }
   return Object.assign(controller, { remote })
 }
 
-// As the real one: by the number alone; a document without one is always news.
-function isNewer(document: unknown, generation: number | undefined): boolean {
+// As the real one: by the numbers alone; a document without one is always news.
+function isNewer(document: unknown, known: Position): boolean {
   if (typeof document !== 'object' || document === null) return document !== undefined
   if (!('generation' in document) || typeof document.generation !== 'number') return true
-  return document.generation > (generation ?? 0)
+  const epoch = 'epoch' in document && typeof document.epoch === 'number' ? document.epoch : 0
+  return comparePositions({ epoch, generation: document.generation }, known) > 0
 }
 
 export interface DocumentParts {
+  /** Absent: 0, of a controller that was never restored. */
+  readonly epoch?: number
   readonly generation: number
   readonly services: readonly ServiceTls[]
   readonly mode?: Mode
@@ -168,6 +247,7 @@ export interface DocumentParts {
 }
 
 export function documentOf({
+  epoch = 0,
   generation,
   services,
   mode = 'enforce',
@@ -176,6 +256,7 @@ export function documentOf({
 }: DocumentParts): DesiredState {
   return sealDesiredState({
     node,
+    ...(epoch === 0 ? {} : { epoch }),
     generation,
     mode,
     permit,

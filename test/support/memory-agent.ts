@@ -41,11 +41,17 @@ export interface AgentParts {
   readonly identity?: Identity
   readonly services?: readonly ServiceName[]
   readonly activations?: readonly ('none' | 'reload' | 'restart')[]
+  /** Where it may write. */
+  readonly paths?: readonly string[]
   readonly issuers?: AgentOptions['issuers']
   readonly intervalMs?: number
   readonly host?: Partial<AgentOptions['host']>
   readonly log?: Logger
   readonly onStep?: (step: string) => void
+  readonly metricsFile?: AgentOptions['metricsFile']
+  readonly offline?: AgentOptions['offline']
+  readonly snapshots?: AgentOptions['snapshots']
+  readonly onReady?: AgentOptions['onReady']
 }
 
 /** Resolves when the first pass has ended, or the process. */
@@ -73,16 +79,20 @@ export async function startAgent(
       allow: {
         services: parts.services ?? ['prometheus', 'influxdb'],
         activations: parts.activations ?? ['none', 'reload', 'restart'],
+        paths: parts.paths,
       },
       intervalMs: parts.intervalMs ?? 300_000,
       identity: parts.identity ?? createIdentity(node.nowMs()),
-      connect: () => mortal(controller.remote, life.signal),
+      connect: identity => {
+        controller.connected.push(identity.certificateChain)
+        return mortal(controller.remote, life.signal)
+      },
       wake,
       heartbeat: () => {
         heartbeats += 1
       },
       heartbeatMs: 20_000,
-      onReady: () => undefined,
+      onReady: parts.onReady ?? (() => undefined),
       watch: paths => {
         watched = paths
       },
@@ -94,6 +104,9 @@ export async function startAgent(
       agentVersion: '0.0.0-test',
       log: parts.log ?? silentLog,
       random: () => 0.5,
+      metricsFile: parts.metricsFile,
+      ...(parts.offline === undefined ? {} : { offline: parts.offline }),
+      ...(parts.snapshots === undefined ? {} : { snapshots: parts.snapshots }),
       ...(parts.onStep === undefined ? {} : { onStep: parts.onStep }),
     },
     stop.signal,
@@ -196,9 +209,14 @@ function mortal(remote: Remote, death: AbortSignal): Remote {
       alive(() => remote.desired(question, AbortSignal.any([signal, death]))),
     report: (report, signal) => alive(() => remote.report(report, signal)),
     preview: (answer, signal) => alive(() => remote.preview(answer, signal)),
+    probe: (answer, signal) => alive(() => remote.probe(answer, signal)),
+    debts: (news, signal) => alive(() => remote.debts(news, signal)),
     sign: (request, signal) => alive(() => remote.sign(request, signal)),
+    provided: (request, signal) => alive(() => remote.provided(request, signal)),
     lease: (request, signal) => alive(() => remote.lease(request, signal)),
     renew: (key, proof, signal) => alive(() => remote.renew(key, proof, signal)),
+    renewExpired: (key, proof, signal) => alive(() => remote.renewExpired(key, proof, signal)),
+    whoami: signal => alive(() => remote.whoami(signal)),
     close: () => remote.close(),
   }
 }

@@ -54,8 +54,9 @@ export type Tree = Map<string, Entry>
 export interface MemoryFiles extends Files {
   readonly tree: Tree
   /** As an operator or a package would, without counting and from the outside. */
-  put(path: string, contents: string, owner?: Partial<Ownership>): void
+  put(path: string, contents: string | Uint8Array, owner?: Partial<Ownership>): void
   text(path: string): string | undefined
+  bytes(path: string): Uint8Array | undefined
 }
 
 export const ROOT: Ownership = { mode: 0o644, uid: 0, gid: 0 }
@@ -150,6 +151,7 @@ export function createMemoryFiles(
         .map(name => posix.basename(name))
         .sort()
     },
+    freeBytes: async () => undefined,
     async create(path, { contents, overwrite, mode, uid, gid }) {
       writing('create', path)
       const at = parentOf(path)
@@ -162,8 +164,14 @@ export function createMemoryFiles(
       const entry = tree.get(parentOf(from))
       if (entry === undefined)
         throw new OperationalError('write-failed', `could not rename ${from}: it does not exist`)
-      tree.delete(parentOf(from))
-      set(parentOf(to), entry)
+      const [source, target] = [parentOf(from), parentOf(to)]
+      tree.delete(source)
+      set(target, entry)
+      for (const [name, below] of Array.from(tree)) {
+        if (!name.startsWith(`${source}/`)) continue
+        tree.delete(name)
+        tree.set(`${target}${name.slice(source.length)}`, below)
+      }
     },
     async switchLink(path, target) {
       writing('switchLink', path)
@@ -206,6 +214,10 @@ export function createMemoryFiles(
     text(path) {
       const entry = tree.get(resolve(path))
       return entry?.kind === 'file' ? Buffer.from(entry.contents).toString('utf8') : undefined
+    },
+    bytes(path) {
+      const entry = tree.get(resolve(path))
+      return entry?.kind === 'file' ? entry.contents : undefined
     },
   }
 }

@@ -7,7 +7,8 @@ import type { ServiceTls } from '../../shared/contract/service.ts'
 import { silentLog } from '../../shared/log.ts'
 import { parseDesiredFile } from '../../agent/desired-file.ts'
 import type { ServiceEntry } from '../../agent/ledger.ts'
-import { type PassInput, type Reconciler, createReconciler } from '../../agent/reconcile.ts'
+import { createReconciler } from '../../agent/reconcile.ts'
+import type { PassInput, Reconciler, ReconcilerOptions } from '../../agent/reconciler.ts'
 import { prepareState } from '../../agent/standalone.ts'
 import { PowerCut } from './memory-files.ts'
 import { type MemoryNode, type StockFiles, createMemoryNode } from './memory-node.ts'
@@ -62,13 +63,17 @@ export function newNode(stock: Partial<StockFiles> = {}): MemoryNode {
 }
 
 /** A new agent process on the node: everything it knows comes from disk. */
-export async function newAgent(node: MemoryNode): Promise<Reconciler> {
+export async function newAgent(
+  node: MemoryNode,
+  parts: Partial<ReconcilerOptions> = {},
+): Promise<Reconciler> {
   await prepareState(node.host, STATE)
   return createReconciler({
     host: node.host,
     stateDirectory: STATE,
     issuers: { files: {}, localCa: undefined },
     log: silentLog,
+    ...parts,
   })
 }
 

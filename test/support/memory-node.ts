@@ -6,7 +6,13 @@ import { isIP } from 'node:net'
 import { OperationalError } from '../../shared/errors.ts'
 import { pathReasons } from '../../shared/pki/path.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
-import type { Handshake, HandshakeTarget, Host, UnitState } from '../../agent/host.ts'
+import type {
+  CommandResult,
+  Handshake,
+  HandshakeTarget,
+  Host,
+  UnitState,
+} from '../../agent/host.ts'
 import {
   type MemoryFiles,
   type Power,
@@ -15,19 +21,18 @@ import {
   createMemoryFiles,
   createPower,
 } from './memory-files.ts'
+import { createMemoryTrees } from './memory-trees.ts'
 import {
   type Product,
   type Running,
+  type Serving,
   influxdbProduct,
   prometheusProduct,
 } from './memory-products.ts'
 
-interface Unit {
-  readonly product: Product
-  readonly program: string
-  readonly argv: readonly string[]
-  readonly user: string
-  readonly environmentFile: string
+interface Unit extends UnitOf {
+  /** Drop-ins as the service manager has read them. */
+  dropIns: Readonly<Record<string, string>>
   running: Running | undefined
   /** Text of the settings when the running process read them. */
   loaded: string
@@ -37,6 +42,26 @@ interface Unit {
   startedAtMs: number
 }
 
+export interface UnitOf {
+  readonly product: Product
+  readonly program: string
+  readonly argv: readonly string[]
+  readonly user: string
+  readonly environmentFile: string
+}
+
+/** More products than the two of every node, and programs that only they have. */
+export interface Guests {
+  readonly units: Readonly<Record<string, UnitOf>>
+  /** Undefined: no program of theirs. `change` is called before something is written. */
+  run(
+    argv: readonly string[],
+    stdin: string,
+    files: MemoryFiles,
+    change: () => void,
+  ): CommandResult | undefined
+}
+
 export interface MemoryNode {
   readonly host: Host
   readonly files: MemoryFiles
@@ -44,17 +69,19 @@ export interface MemoryNode {
   /** Starts, restarts and signals that units were given, in order. */
   readonly activations: string[]
   /** What a new connection to a product gets now: fingerprint of the leaf, `plaintext` or `dead`. */
-  served(service: 'influxdb' | 'prometheus'): string
+  served(service: string): string
+  /** The same with the chain. */
+  serving(service: string): Serving
   /** The settings file as the running process read it; empty when none runs. */
-  loaded(service: 'influxdb' | 'prometheus'): string
+  loaded(service: string): string
   /** The agent's power from now on; the products go on. Returns the count of changes so far. */
   cutAfter(changes: number | undefined): void
   changes(): number
   /** The node itself loses power and comes up again: units start with the files as they are. */
   reboot(): void
-  stop(service: 'influxdb' | 'prometheus'): void
-  start(service: 'influxdb' | 'prometheus'): void
-  unit(service: 'influxdb' | 'prometheus'): { readonly state: string; readonly restarts: number }
+  stop(service: string): void
+  start(service: string): void
+  unit(service: string): { readonly state: string; readonly restarts: number }
   advance(ms: number): void
   /** Called before a change is made; may throw an OperationalError. */
   fault: ((operation: string, path: string) => void) | undefined
@@ -69,7 +96,7 @@ export interface StockFiles {
   readonly defaultPrometheus: string
 }
 
-export function createMemoryNode(stock: StockFiles): MemoryNode {
+export function createMemoryNode(stock: StockFiles, guests?: Guests): MemoryNode {
   let nowMs = Date.UTC(2026, 10, 22, 12)
   let power: Power = createPower(undefined)
   const tree: Tree = new Map()
@@ -107,13 +134,21 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
       '/etc/default/prometheus',
     ),
   }
+  for (const [name, { product, program, argv, user, environmentFile }] of Object.entries(
+    guests?.units ?? {},
+  ))
+    units[name] = newUnit(product, program, argv, user, environmentFile)
+  const readUnits = () => {
+    for (const [name, unit] of Object.entries(units)) unit.dropIns = dropInsOf(tree, name)
+  }
   let invocations = 0
   const startUnit = (name: string, unit: Unit) => {
     invocations += 1
     nowMs += 5
     unit.invocation = invocations
     unit.startedAtMs = nowMs
-    unit.running = node.refuseStart?.(name) === true ? undefined : unit.product.start(files)
+    unit.running =
+      node.refuseStart?.(name) === true ? undefined : unit.product.start(files, environmentOf(unit))
     unit.loaded = unit.running === undefined ? '' : (files.text(unit.product.settings) ?? '')
     unit.state = unit.running === undefined ? 'failed' : 'active'
     // Restart=on-failure: five times in a moment, then the manager gives up.
@@ -139,17 +174,18 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
       group: unit.user,
       type: 'simple',
       canReload: unit.user === 'prometheus',
-      needsDaemonReload: false,
+      needsDaemonReload: JSON.stringify(dropInsOf(tree, name)) !== JSON.stringify(unit.dropIns),
       execStart: [unit.program, ...unit.argv],
-      environment: {},
+      environment: environmentOf(unit),
       environmentFiles: [{ path: unit.environmentFile, optional: true }],
       fragmentPath: `/lib/systemd/system/${name}`,
-      dropInPaths: [],
+      dropInPaths: Object.keys(unit.dropIns),
     }
   }
 
   const host: Host = {
     files,
+    trees: createMemoryTrees(files),
     clock: {
       now: () => nowMs,
       monotonic: () => nowMs,
@@ -178,6 +214,7 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
         if (unit === undefined)
           throw new OperationalError('service-manager-unreachable', `no ${name}`)
         if (verb === 'restart' || verb === 'start') startUnit(name, unit)
+        else if (verb === 'stop') Object.assign(unit, { running: undefined, state: 'inactive' })
         // influxd 1.6.7 dies of it, and its manager takes that for a clean exit.
         else if (unit.user === 'influxdb')
           Object.assign(unit, { running: undefined, state: 'inactive' })
@@ -185,10 +222,18 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
       async resetFailed() {
         power.change()
       },
+      async daemonReload() {
+        power.change()
+        activations.push('daemon-reload')
+        readUnits()
+      },
     },
     commands: {
-      async run(argv, { asServiceOf }) {
+      async run(argv, { asServiceOf, stdin }) {
         power.check()
+        const change = () => power.change()
+        const result = guests?.run(argv, stdin?.reveal() ?? '', files, change)
+        if (result !== undefined) return result
         return runCommand(tree, units, argv, asServiceOf)
       },
     },
@@ -201,12 +246,14 @@ export function createMemoryNode(stock: StockFiles): MemoryNode {
     activations,
     loaded: (service: string) => units[`${service}.service`]?.loaded ?? '',
     served: (service: string) => servedWord(units[`${service}.service`]),
+    serving: (service: string) => servingOf(units[`${service}.service`]),
     cutAfter(changes: number | undefined) {
       power = createPower(changes)
     },
     changes: () => power.changes(),
     reboot() {
       nowMs += 30_000
+      readUnits()
       for (const [name, unit] of Object.entries(units)) {
         unit.restarts = 0
         if (unit.state !== 'inactive') startUnit(name, unit)
@@ -244,6 +291,7 @@ function newUnit(
     argv,
     user,
     environmentFile,
+    dropIns: {},
     running: undefined,
     loaded: '',
     state: 'inactive',
@@ -251,6 +299,26 @@ function newUnit(
     invocation: 0,
     startedAtMs: 0,
   }
+}
+
+function dropInsOf(tree: Tree, unit: string): Readonly<Record<string, string>> {
+  const directory = `/etc/systemd/system/${unit}.d/`
+  const found = [...tree].flatMap(([path, entry]) =>
+    path.startsWith(directory) && /\/[^./][^/]*\.conf$/.test(path) && entry.kind === 'file'
+      ? [[path, Buffer.from(entry.contents).toString('utf8')] as const]
+      : [],
+  )
+  return Object.fromEntries(found)
+}
+
+function environmentOf({ dropIns }: Unit): Readonly<Record<string, string>> {
+  const lines = Object.values(dropIns).flatMap(text => text.split('\n'))
+  return Object.fromEntries(
+    lines.flatMap(line => {
+      const [, name, value] = /^Environment=(\w+)=(.*)$/.exec(line) ?? []
+      return name === undefined ? [] : [[name, value ?? '']]
+    }),
+  )
 }
 
 function runCommand(
@@ -275,8 +343,12 @@ function runCommand(
 }
 
 function servedWord(unit: Unit | undefined): string {
-  const serving = unit?.running?.serve() ?? { kind: 'dead' as const }
+  const serving = servingOf(unit)
   return serving.kind === 'tls' ? fingerprintOf(serving.chainPem) : serving.kind
+}
+
+function servingOf(unit: Unit | undefined): Serving {
+  return unit?.running?.serve() ?? { kind: 'dead' }
 }
 
 function fingerprintOf(chainPem: string): string {

@@ -31,8 +31,8 @@ export interface Product {
   readonly version: string
   /** The file with its settings, read once at the start. */
   readonly settings: string
-  /** Starts with the files as they are; undefined: it exits. */
-  start(files: MemoryFiles): Running | undefined
+  /** Starts with the files as they are and with `Environment=` of its unit; undefined: it exits. */
+  start(files: MemoryFiles, environment: Readonly<Record<string, string>>): Running | undefined
 }
 
 export const influxdbProduct: Product = {

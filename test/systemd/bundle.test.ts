@@ -47,5 +47,5 @@ await t.test('a controller is made by it', async t => {
     data,
   )
   t.equal(made.code, 0, made.stderr)
-  t.match(JSON.parse(made.stdout), { fleet: 'f', pin: /^sha256:/, adminToken: /^tfo1\./ })
+  t.match(JSON.parse(made.stdout), { fleet: 'f', pin: /^sha256:/, adminToken: /^tlsf_/ })
 })

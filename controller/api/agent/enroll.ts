@@ -51,7 +51,7 @@ export function enrollRoute(app: App, context: ApiContext): void {
         fleet: context.fleet,
         node: outcome.node,
         certificateChain: outcome.certificateChain,
-        identityTrust: [context.authorities.identity.root],
+        identityTrust: [...context.authorities.current().identity.roots],
         agentUrl: context.urls.agent,
       }
     },
@@ -123,7 +123,7 @@ async function replaceIdentities(
 ): Promise<boolean> {
   const isRetry = (await tx.identities.findByKey(node.name, key.digest)) !== undefined
   if (node.enrolledAtMs === undefined || isRetry) return false
-  await tx.identities.deny(node.name, nowMs)
+  await tx.identities.deny(node.name, { cause: 'replaced', atMs: nowMs })
   return true
 }
 

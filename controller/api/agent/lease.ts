@@ -1,5 +1,5 @@
 // POST lease: an agent claims the permit of exactly its current generation, before the point of no
-// return. Renewals and corrections ask here too; without groups nothing holds them back.
+// return. Renewals and corrections ask here too: in a group they take the same leases.
 
 import { type LeaseAnswer, LeaseRequest } from '../../../shared/contract/agent-api.ts'
 import { AGENT_ROUTES } from '../../../shared/contract/protocol.ts'
@@ -12,8 +12,9 @@ export function leaseRoute(app: App, { runner, wakeRunner }: ApiContext): void {
     { config: { policy: { kind: 'agent' } }, schema: { body: LeaseRequest } },
     async (request): Promise<LeaseAnswer> => {
       const { node } = agentOf(request)
-      const { generation, digest } = request.body
-      const answer = await runner.claim(node, generation, digest)
+      const { generation, digest, purpose, sequence, act } = request.body
+      const more = { purpose, ...(sequence === undefined ? {} : { sequence }), act }
+      const answer = await runner.claim(node, generation, digest, more)
       wakeRunner()
       return answer
     },

@@ -2,13 +2,20 @@
 
 import { AGENT_ROUTES } from '../../../shared/contract/protocol.ts'
 import { Report } from '../../../shared/contract/report.ts'
+import { countDrift } from '../../metrics/measures.ts'
 import { agentOf } from '../caller.ts'
 import type { ApiContext, App } from '../context.ts'
-import { createReportWriter } from '../report-writer.ts'
+import { createReportWriter, type NoteReport } from '../report-writer.ts'
+import { createClaims } from '../self-signed-claims.ts'
 
 export function reportRoute(app: App, context: ApiContext): void {
   const { clock, wakeRunner } = context
-  const writer = createReportWriter(context)
+  const claims = createClaims(context.log)
+  const note: NoteReport = async (tx, record) => {
+    await context.noteDrift(tx, record)
+    return claims.note(tx, record)
+  }
+  const writer = createReportWriter({ ...context, note, onNews: () => context.trust.wake() })
   app.post(
     AGENT_ROUTES.report,
     { config: { policy: { kind: 'agent' } }, schema: { body: Report } },
@@ -16,7 +23,10 @@ export function reportRoute(app: App, context: ApiContext): void {
       const { node } = agentOf(request)
       const record = { node, report: request.body, receivedAtMs: clock.now() }
       const accepted = await writer.put(record)
-      if (accepted) wakeRunner()
+      if (accepted) {
+        countDrift(context.measures, record.report)
+        wakeRunner()
+      }
       // A repeated or overtaken report is no fault: what the agent wanted to be known is known.
       return { accepted }
     },

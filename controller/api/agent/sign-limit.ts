@@ -5,8 +5,8 @@ import type { Clock } from '../../../shared/clock.ts'
 import { OperationalError } from '../../../shared/errors.ts'
 import { createTokenBuckets } from '../token-bucket.ts'
 
-/** A public key and a proof; the largest RSA key has 1.6 KB. */
-export const SIGN_BODY_BYTES_MAX = 16 * 1024
+/** A public key, a proof, and a certificate request of at most 16 KiB as PEM. */
+export const SIGN_BODY_BYTES_MAX = 32 * 1024
 
 export interface SignLimit {
   /** Throws `too-many-requests`. */

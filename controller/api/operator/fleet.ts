@@ -28,7 +28,12 @@ export function fleetRoutes(app: App, { authorities, fleet, store }: ApiContext)
       config: { policy: { kind: 'operator', role: 'viewer' } },
       schema: { summary: 'Name and role of the caller', response: { 200: WhoAmI } },
     },
-    async request => ({ ...operatorOf(request), fleet }),
+    async request => {
+      const { name, role, credential } = operatorOf(request)
+      const { kind, id, expiresAtMs } = credential
+      const shown = { kind, id, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) }
+      return { name, role, fleet, credential: shown }
+    },
   )
 
   app.get(
@@ -41,8 +46,9 @@ export function fleetRoutes(app: App, { authorities, fleet, store }: ApiContext)
       },
     },
     async () => {
-      const { trust } = authorities.service.ca
-      return { service: [...trust], digest: bundleDigest(trust) }
+      const { service, identity } = authorities.current()
+      const { trust } = service.ca
+      return { service: [...trust], digest: bundleDigest(trust), identity: [...identity.roots] }
     },
   )
 }

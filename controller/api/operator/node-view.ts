@@ -15,11 +15,13 @@ export async function nodeView(
   const known = { node: node.name, seenAtMs: node.seenAtMs }
   const seenAtMs = presence.seenAtMs(known)
   const enrolled = node.enrolledAtMs !== undefined
-  const online = enrolled && presence.isOnline(known)
+  const lock = await tx.nodes.lockOf(node.name)
+  const online = enrolled && lock === undefined && presence.isOnline(known)
   const judged = nodeState({
     enrolled,
     seen: seenAtMs !== undefined,
     online,
+    lock: lock?.reason,
     desired: desired?.state,
     report,
   })

@@ -1,5 +1,6 @@
-// Nodes: add with an enrolment token, list, show, remove, new token.
+// Nodes: add with an enrolment token, list, show, remove, new token. Changing one: node-change.ts.
 
+import type { FastifyRequest } from 'fastify'
 import * as z from 'zod/mini'
 import {
   NodeAdd,
@@ -10,28 +11,21 @@ import {
   type TokenAnswer,
   TokenAnswer as TokenAnswerSchema,
 } from '../../../shared/contract/operator-api.ts'
-import { Name } from '../../../shared/contract/schema.ts'
+import { VerbBody } from '../../../shared/contract/rollout-verbs.ts'
 import { OperationalError } from '../../../shared/errors.ts'
 import { normalizeNames } from '../../../shared/pki/names.ts'
+import { outsideZones } from '../../../shared/pki/zones.ts'
 import { createToken } from '../../ca/enrollment-token.ts'
 import type { NodeRecord, Transaction } from '../../store/store.ts'
 import { operatorOf } from '../caller.ts'
 import type { ApiContext, App } from '../context.ts'
-import { count, NodeParams } from '../fields.ts'
+import { NodeParams, reasonOf, Why } from '../fields.ts'
+import { requireVersion, tellVersion, versionOfNode } from '../versions.ts'
+import { listNodes, NodeQuery } from './node-list.ts'
 import { nodeView } from './node-view.ts'
 
 /** Long enough to walk over to the machine. */
 const TOKEN_LIFETIME_MS = 3_600_000
-const PAGE_DEFAULT = 100
-const PAGE_MAX = 500
-
-const Label = z.string().check(z.regex(/^[^=]{1,63}=.{0,63}$/))
-const ListQuery = z.strictObject({
-  after: z.optional(Name),
-  limit: z.optional(count(1, PAGE_MAX)),
-  label: z.optional(z.union([Label, z.array(Label).check(z.maxLength(16))])),
-})
-
 export function nodeRoutes(app: App, context: ApiContext): void {
   addRoute(app, context)
   readRoutes(app, context)
@@ -44,13 +38,14 @@ function addRoute(app: App, context: ApiContext): void {
   app.post(
     OPERATOR_ROUTES.nodes,
     {
-      config: { policy: { kind: 'operator', role: 'operator' } },
+      config: { policy: { kind: 'operator', role: 'operator' }, answersSecret: true },
       schema: { summary: 'Add a node', body: NodeAdd, response: { 201: NodeAdded } },
     },
     async (request, reply) => {
       const { name, labels } = request.body
       const actor = operatorOf(request).name
       const names = requireNames(request.body)
+      requireZones(context, { ...request.body, attempt: `add node ${name}` }, names)
       const added = await store.transaction(async tx => {
         const node: NodeRecord = {
           name,
@@ -61,8 +56,10 @@ function addRoute(app: App, context: ApiContext): void {
           seenAtMs: undefined,
         }
         await tx.nodes.insert(node)
-        await tx.audit.append({ atMs: clock.now(), actor, action: 'node-add', subject: name })
-        const enrollment = await newToken(context, tx, name, actor)
+        const reason = reasonOf('node-add', request.body.reason)
+        const entry = { atMs: clock.now(), actor, action: 'node-add', subject: name, ...reason }
+        await tx.audit.append(entry)
+        const enrollment = await newToken(context, tx, { node: name, actor })
         return { node: await nodeView(context, tx, node), enrollment }
       })
       log.info({ node: name, actor }, 'node added')
@@ -77,7 +74,7 @@ function readRoutes(app: App, context: ApiContext): void {
     OPERATOR_ROUTES.nodes,
     {
       config: { policy: { kind: 'operator', role: 'viewer' } },
-      schema: { summary: 'List nodes', querystring: ListQuery, response: { 200: NodeList } },
+      schema: { summary: 'List nodes', querystring: NodeQuery, response: { 200: NodeList } },
     },
     request => listNodes(context, request.query),
   )
@@ -88,10 +85,12 @@ function readRoutes(app: App, context: ApiContext): void {
       config: { policy: { kind: 'operator', role: 'viewer' } },
       schema: { summary: 'Show a node', params: NodeParams, response: { 200: NodeView } },
     },
-    request =>
-      store.transaction(async tx =>
-        nodeView(context, tx, await requireNode(tx, request.params.name)),
-      ),
+    (request, reply) =>
+      store.transaction(async tx => {
+        const node = await requireNode(tx, request.params.name)
+        tellVersion(reply, versionOfNode(node, await tx.nodes.lockOf(node.name)))
+        return nodeView(context, tx, node)
+      }),
   )
 }
 
@@ -100,10 +99,11 @@ function tokenRoute(app: App, context: ApiContext): void {
   app.post(
     OPERATOR_ROUTES.nodeToken,
     {
-      config: { policy: { kind: 'operator', role: 'operator' } },
+      config: { policy: { kind: 'operator', role: 'operator' }, answersSecret: true },
       schema: {
         summary: 'Make another enrolment token',
         params: NodeParams,
+        body: z.nullish(VerbBody),
         response: { 201: TokenAnswerSchema },
       },
     },
@@ -111,8 +111,8 @@ function tokenRoute(app: App, context: ApiContext): void {
       const { name } = request.params
       const actor = operatorOf(request).name
       const answer = await store.transaction(async tx => {
-        await requireNode(tx, name)
-        return newToken(context, tx, name, actor)
+        await requireNodeVersion(tx, request, name)
+        return newToken(context, tx, { node: name, actor, why: request.body?.reason })
       })
       return reply.code(201).send(answer)
     },
@@ -128,6 +128,7 @@ function removeRoute(app: App, context: ApiContext): void {
       schema: {
         summary: 'Remove a node and deny its identities',
         params: NodeParams,
+        querystring: z.strictObject({ reason: z.optional(Why) }),
         response: { 204: z.null() },
       },
     },
@@ -135,9 +136,11 @@ function removeRoute(app: App, context: ApiContext): void {
       const { name } = request.params
       const actor = operatorOf(request).name
       await store.transaction(async tx => {
-        const removed = await tx.nodes.remove(name, clock.now())
-        if (!removed) throw unknownNode(name)
-        await tx.audit.append({ atMs: clock.now(), actor, action: 'node-remove', subject: name })
+        await requireNodeVersion(tx, request, name)
+        const atMs = clock.now()
+        await tx.nodes.remove(name, atMs)
+        const reason = reasonOf('node-remove', request.query.reason)
+        await tx.audit.append({ atMs, actor, action: 'node-remove', subject: name, ...reason })
       })
       presence.forget(name)
       await context.refreshDenied()
@@ -148,39 +151,14 @@ function removeRoute(app: App, context: ApiContext): void {
   )
 }
 
-async function listNodes(
-  context: ApiContext,
-  query: z.infer<typeof ListQuery>,
-): Promise<z.infer<typeof NodeList>> {
-  const { limit = PAGE_DEFAULT } = query
-  const labels = [query.label ?? []].flat()
-  return context.store.transaction(async tx => {
-    const found: NodeRecord[] = []
-    let after = query.after
-    // One more than the page tells whether there is another.
-    for (;;) {
-      const page = await tx.nodes.list({
-        ...(after === undefined ? {} : { after }),
-        limit: PAGE_MAX,
-      })
-      found.push(...page.filter(node => hasLabels(node, labels)))
-      after = page.at(-1)?.name
-      if (page.length < PAGE_MAX || found.length > limit) break
-    }
-    const shown = found.slice(0, limit)
-    const nodes: NodeView[] = []
-    for (const node of shown) nodes.push(await nodeView(context, tx, node))
-    const last = shown.at(-1)
-    return found.length > limit && last !== undefined ? { nodes, next: last.name } : { nodes }
-  })
-}
-
-function hasLabels(node: NodeRecord, labels: readonly string[]): boolean {
-  return labels.every(label => {
-    const at = label.indexOf('=')
-    const key = label.slice(0, at)
-    return Object.hasOwn(node.labels, key) && node.labels[key] === label.slice(at + 1)
-  })
+/** Throws `not-found`, and `version-mismatch` unless it is as the request says. */
+export async function requireNodeVersion(
+  tx: Transaction,
+  request: Pick<FastifyRequest, 'headers'>,
+  name: string,
+): Promise<void> {
+  const node = await requireNode(tx, name)
+  requireVersion(request, `node ${name}`, versionOfNode(node, await tx.nodes.lockOf(name)))
 }
 
 export async function requireNode(tx: Transaction, name: string): Promise<NodeRecord> {
@@ -193,7 +171,10 @@ function unknownNode(name: string): OperationalError {
   return new OperationalError('not-found', `there is no node ${name}`)
 }
 
-function requireNames({ name, names }: NodeAdd): NodeRecord['names'] {
+export function requireNames({
+  name,
+  names,
+}: Pick<NodeAdd, 'name' | 'names'>): NodeRecord['names'] {
   const normalized = normalizeNames(names, { wildcard: false })
   if (normalized.dns.length + normalized.ip.length === 0)
     throw new OperationalError('names-missing', `node ${name} has no DNS name and no IP address`, {
@@ -202,17 +183,31 @@ function requireNames({ name, names }: NodeAdd): NodeRecord['names'] {
   return { dns: [...normalized.dns], ip: [...normalized.ip] }
 }
 
+// A typing error is found here, and not by the first plan; a name that another issuer will sign for is
+// meant as it is.
+export function requireZones(
+  { authorities }: Pick<ApiContext, 'authorities'>,
+  { attempt, outsideZones: isMeant = false }: Pick<NodeAdd, 'outsideZones'> & { attempt: string },
+  names: NodeRecord['names'],
+): void {
+  const why = outsideZones(names, authorities.current().service.ca.constraints)
+  if (why === undefined || isMeant) return
+  throw new OperationalError('outside-name-constraints', `could not ${attempt}: ${why}`, {
+    hint: 'If another issuer signs for this name, say so: --outside-zones.',
+  })
+}
+
 async function newToken(
   { authorities, clock, random, urls }: ApiContext,
   tx: Transaction,
-  node: string,
-  actor: string,
+  {
+    node,
+    actor,
+    why,
+  }: { readonly node: string; readonly actor: string; readonly why?: string | undefined },
 ): Promise<TokenAnswer> {
-  const { id, secretHash, token } = createToken({
-    random,
-    pin: authorities.identity.pin,
-    enrollUrl: urls.enroll,
-  })
+  const { pin } = authorities.current().identity
+  const { id, secretHash, token } = createToken({ random, pin, enrollUrl: urls.enroll })
   const nowMs = clock.now()
   const expiresAtMs = nowMs + TOKEN_LIFETIME_MS
   await tx.tokens.insert({
@@ -222,8 +217,11 @@ async function newToken(
     expiresAtMs,
     redeemedBy: undefined,
     createdAtMs: nowMs,
+    pin,
   })
-  await tx.audit.append({ atMs: nowMs, actor, action: 'token-create', subject: `${node}/${id}` })
+  const subject = `${node}/${id}`
+  const reason = reasonOf('token-create', why)
+  await tx.audit.append({ atMs: nowMs, actor, action: 'token-create', subject, ...reason })
   const text = token.reveal()
   return { token: text, expiresAtMs, command: `tlsfleet-agent enroll --token ${text}` }
 }

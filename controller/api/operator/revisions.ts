@@ -10,15 +10,11 @@ import { OperationalError } from '../../../shared/errors.ts'
 import type { RevisionRecord } from '../../store/store.ts'
 import type { ApiContext, App } from '../context.ts'
 import { count } from '../fields.ts'
+import { limitOf, numberAfter, PAGE_QUERY, pageOf } from '../paging.ts'
 
-const PAGE_DEFAULT = 50
-const PAGE_MAX = 200
 const NUMBER_MAX = 1_000_000_000
 
-const Query = z.strictObject({
-  before: z.optional(count(1, NUMBER_MAX)),
-  limit: z.optional(count(1, PAGE_MAX)),
-})
+const Query = z.strictObject(PAGE_QUERY)
 const Params = z.strictObject({ number: count(1, NUMBER_MAX) })
 
 export function revisionRoutes(app: App, { store }: ApiContext): void {
@@ -33,15 +29,12 @@ export function revisionRoutes(app: App, { store }: ApiContext): void {
       },
     },
     async request => {
-      const { before, limit = PAGE_DEFAULT } = request.query
+      const limit = limitOf(request.query)
+      const before = numberAfter('revisions', request.query)
       const page = { ...(before === undefined ? {} : { before }), limit: limit + 1 }
       const found = await store.transaction(tx => tx.revisions.list(page))
-      const shown = found.slice(0, limit)
-      const last = shown.at(-1)
-      return {
-        revisions: shown.map(withoutText),
-        ...(found.length > limit && last !== undefined ? { next: last.number } : {}),
-      }
+      const { shown, next } = pageOf('revisions', { found, limit }, ({ number }) => number)
+      return { revisions: shown.map(withoutText), ...next }
     },
   )
 

@@ -6,7 +6,9 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { parseDuration } from '../../../shared/duration.ts'
 import { OperationalError } from '../../../shared/errors.ts'
+import { parseZones } from '../../../shared/pki/zones.ts'
 import {
   type ControllerSettings,
   DATA_DIR_DEFAULT,
@@ -15,6 +17,7 @@ import {
 } from '../../config.ts'
 import { initController } from '../../init.ts'
 import { passphrasePath, readOrMakePassphrase } from '../../passphrase.ts'
+import { rootPassphrase } from '../../root-passphrase.ts'
 import { configPath, prepareConfig, storeContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { type Session, show } from '../output.ts'
@@ -25,6 +28,11 @@ export interface InitOptions {
   readonly fleet: string
   readonly host?: readonly string[]
   readonly passphraseFile?: string
+  readonly zone?: readonly string[]
+  readonly ipRange?: readonly string[]
+  readonly offlineRoot?: string
+  readonly rootPassphraseFile?: string
+  readonly tokenLifetime?: string
 }
 
 export async function init(session: Session, options: InitOptions): Promise<ExitCode> {
@@ -48,6 +56,9 @@ export async function init(session: Session, options: InitOptions): Promise<Exit
     dataDir,
     fleet,
     passphrase: () => readOrMakePassphrase(source, randomBytes).passphrase,
+    zones: parseZones(options.zone ?? [], options.ipRange ?? []),
+    offlineRoot: offlineRootOf(session, options),
+    tokenLifetimeMs: tokenLifetimeOf(options),
     nowMs: session.clock.now(),
     random: randomBytes,
   })
@@ -65,8 +76,10 @@ export async function init(session: Session, options: InitOptions): Promise<Exit
     configFile,
     passphraseFile: source,
     pin: made.pin,
+    rootKeys: made.rootKeys.map(name => join(resolve(options.offlineRoot ?? ''), name)),
     url,
     context,
+    loginEndsAt: new Date(made.adminTokenEndsAtMs).toISOString(),
     serve: [
       'tlsfleet-controller serve',
       ...(dataDir === DATA_DIR_DEFAULT ? [] : [`--data-dir ${dataDir}`]),
@@ -75,6 +88,21 @@ export async function init(session: Session, options: InitOptions): Promise<Exit
   }
   show(session, view, initText)
   return EXIT.ok
+}
+
+function offlineRootOf({ terminal }: Session, { offlineRoot, rootPassphraseFile }: InitOptions) {
+  if (offlineRoot === undefined) return undefined
+  const passphrase = () => rootPassphrase(rootPassphraseFile, terminal, { isNew: true })
+  return { directory: resolve(offlineRoot), passphrase }
+}
+
+function tokenLifetimeOf({ tokenLifetime }: InitOptions): number | undefined {
+  if (tokenLifetime === undefined) return undefined
+  const lifetimeMs = parseDuration(tokenLifetime)
+  if (lifetimeMs !== undefined) return lifetimeMs
+  throw new OperationalError('usage', `could not read --token-lifetime ${tokenLifetime}`, {
+    hint: 'give a time, for example --token-lifetime 30d',
+  })
 }
 
 function operatorUrl({ publicNames: [name = 'localhost'], listen }: ControllerSettings): string {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { OperationalError } from '../../../shared/errors.ts'
 import { splitPemCertificates } from '../../../shared/pki/pem.ts'
 import { createClient } from '../client.ts'
-import { configPath, storeContext } from '../context.ts'
+import { type Context, configPath, storeContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { type Session, show } from '../output.ts'
 import { fetchPinnedRoot } from '../pin.ts'
@@ -13,19 +14,22 @@ export interface LoginOptions {
   readonly tokenFile?: string
   readonly caPin?: string
   readonly caFile?: string
+  readonly cert?: string
+  readonly key?: string
 }
 
 export async function login(session: Session, options: LoginOptions): Promise<ExitCode> {
   const url = parseUrl(options.url)
-  const token = await readToken(session, options)
+  const credential = await readCredential(session, options)
   const ca = await readCa(session, url, options)
 
-  const client = createClient({ url, token, ca }, session.signal)
+  const login = { url, ...credential, ca }
+  const client = createClient(login, session.signal)
   const who = await client.whoami().finally(() => client.close())
 
   const context = session.contextName ?? who.fleet
   const path = configPath(session.environment)
-  storeContext(path, context, { url, token, ca })
+  storeContext(path, context, login)
   show(
     session,
     { context, url, ...who },
@@ -44,12 +48,25 @@ function parseUrl(text: string): string {
   })
 }
 
+async function readCredential(
+  session: Session,
+  options: LoginOptions,
+): Promise<Pick<Context, 'token' | 'certificate'>> {
+  const { cert, key, token, tokenFile } = options
+  if (cert === undefined && key === undefined) return { token: await readToken(session, options) }
+  if (cert === undefined || key === undefined || token !== undefined || tokenFile !== undefined)
+    throw new OperationalError('usage', 'could not log in', {
+      cause: new Error('a client certificate is given with --cert and --key, and without a token'),
+    })
+  return { certificate: { certFile: resolve(cert), keyFile: resolve(key) } }
+}
+
 async function readToken(session: Session, options: LoginOptions): Promise<string> {
   const { token, tokenFile } = options
   if ((token === undefined) === (tokenFile === undefined))
     throw new OperationalError('usage', 'could not log in', {
       cause: new Error('exactly one of --token-file and --token is needed'),
-      hint: 'keep the token in a file (--token-file FILE) or pipe it in (--token -)',
+      hint: 'keep the token in a file (--token-file FILE) or pipe it in (--token -); or give a client certificate (--cert, --key)',
     })
   const isTyped = token !== undefined && token !== '-'
   if (isTyped)

@@ -10,6 +10,7 @@ export interface NodeAddOptions {
   readonly label?: readonly string[]
   readonly dns?: readonly string[]
   readonly ip?: readonly string[]
+  readonly outsideZones?: boolean
 }
 
 export async function addNode(
@@ -24,9 +25,48 @@ export async function addNode(
       hint: `give the names that clients use: tlsfleet node add ${name} --dns NAME --ip ADDR`,
     })
   const labels = Object.fromEntries((options.label ?? []).map(parseLabel))
-  const added = await withClient(session, client => client.addNode({ name, labels, names }))
+  const outside = options.outsideZones === true ? { outsideZones: true } : {}
+  const added = await withClient(session, client =>
+    client.addNode({ name, labels, names, ...outside }),
+  )
   if (!session.json) session.terminal.err(`node ${name} added\n`)
   show(session, added, shown => tokenText(session, name, shown.enrollment))
+  return EXIT.ok
+}
+
+export interface NodeSetOptions extends NodeAddOptions {
+  readonly unlabel?: readonly string[]
+  readonly reason?: string
+}
+
+export async function changeNode(
+  session: Session,
+  name: string,
+  { label = [], unlabel = [], dns, ip, outsideZones, reason }: NodeSetOptions,
+): Promise<ExitCode> {
+  const taken = unlabel.map(key => [key, null] as const)
+  const labels = Object.fromEntries([...label.map(parseLabel), ...taken])
+  const names = { ...(dns && { dns: [...dns] }), ...(ip && { ip: [...ip] }) }
+  const [hasLabels, hasNames] = [
+    Object.keys(labels).length > 0,
+    dns !== undefined || ip !== undefined,
+  ]
+  if (!hasLabels && !hasNames)
+    throw new OperationalError('usage', `could not change node ${name}`, {
+      cause: new Error('nothing is to be changed'),
+      hint: 'give --label, --unlabel, --dns or --ip',
+    })
+  const node = await withClient(session, client =>
+    client.changeNode(name, {
+      ...(hasLabels ? { labels } : {}),
+      ...(hasNames ? { names } : {}),
+      ...(outsideZones === true ? { outsideZones } : {}),
+      ...(reason === undefined ? {} : { reason }),
+    }),
+  )
+  show(session, node, shown => nodeText(shown, viewOptions(session)))
+  if (!session.json)
+    session.terminal.err('to bring what follows to the nodes: tlsfleet plan, tlsfleet apply\n')
   return EXIT.ok
 }
 
@@ -88,5 +128,29 @@ export async function removeNode(
   }
   await withClient(session, client => client.removeNode(name))
   show(session, { removed: name }, shown => `node ${shown.removed} removed\n`)
+  return EXIT.ok
+}
+
+/** The node stays in the fleet, with all that is known of it, and comes back with a new token. */
+export async function revokeNode(
+  session: Session,
+  name: string,
+  options: { readonly yes?: boolean },
+): Promise<ExitCode> {
+  const isSure = await confirm(session, {
+    attempt: `revoke node ${name}`,
+    text: `Revoke node ${name}? Its agent is cut off until it is enrolled with a new token; services go on.`,
+    isGiven: options.yes === true,
+  })
+  if (!isSure) {
+    session.terminal.err('nothing was revoked\n')
+    return EXIT.error
+  }
+  const node = await withClient(session, client => client.revokeNode(name))
+  show(
+    session,
+    node,
+    shown => `node ${shown.name} revoked; to take it back: tlsfleet node token ${shown.name}\n`,
+  )
   return EXIT.ok
 }

@@ -10,11 +10,18 @@ export async function listRollouts(session: Session): Promise<ExitCode> {
   return EXIT.ok
 }
 
-/** From its first event on, so that nothing that happened before is missed. */
-export async function follow(session: Session, id: string): Promise<ExitCode> {
+/**
+ * From its first event on, so that nothing that happened before is missed. With `screen`, a terminal
+ * shows one screen of the whole rollout; anything else gets plain lines.
+ */
+export async function follow(
+  session: Session,
+  id: string,
+  options: { readonly screen?: boolean } = {},
+): Promise<ExitCode> {
   return await withClient(session, async client => {
     const { rollout } = await client.rolloutEvents(id, 0, 0)
-    return await followRollout(session, client, rollout)
+    return await followRollout(session, client, rollout, options)
   })
 }
 

@@ -13,6 +13,10 @@ const COLUMNS: readonly Column[] = [
   { title: 'SEEN' },
   { title: 'AGENT' },
   { title: 'LABELS' },
+  { title: 'MODE', wide: true },
+  { title: 'REVISION', align: 'right', wide: true },
+  { title: 'GENERATION', align: 'right', wide: true },
+  { title: 'SERVICES', wide: true },
   { title: 'NAMES' },
 ]
 
@@ -25,6 +29,10 @@ export function nodesText(nodes: readonly NodeView[], options: StatusViewOptions
     seenText(node, nowMs),
     node.agentVersion ?? '-',
     labelsText(node.labels),
+    node.mode ?? '-',
+    String(node.revision ?? '-'),
+    String(node.generation ?? '-'),
+    node.services.map(({ service }) => service).join(' ') || '-',
     [...node.names.dns, ...node.names.ip].join(' '),
   ])
   return formatTable(COLUMNS, rows, width)

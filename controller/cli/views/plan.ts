@@ -17,9 +17,13 @@ export function planText(plan: PlanView, options: PlanViewOptions): string {
   const nodes = plan.nodes.map(node => nodeText(node, options)).join('')
   const closing = [
     ...orderLine(plan),
+    ...plan.windows.map(window => `Interruption: ${window.message}`),
     ...(plan.unselected.length === 0
       ? []
       : [`Not selected by ${options.document}: ${plan.unselected.join(', ')}`]),
+    ...(plan.refused === undefined
+      ? []
+      : [options.paint.yellow(`Refused as it is: ${because(plan.refused)}`)]),
     options.paint.bold(planSummary(plan, options.document)),
   ]
   return `${nodes}${nodes === '' ? '' : '\n'}${closing.join('\n')}\n`
@@ -63,7 +67,8 @@ function orderLine(plan: PlanView): readonly string[] {
   return moving.length < 2 ? [] : [`Order: ${moving.map(node => node.node).join(', ')}`]
 }
 
-function nodeText(node: PlannedNodeView, options: PlanViewOptions): string {
+/** One node, its services and their changes. */
+export function nodeText(node: PlannedNodeView, options: PlanViewOptions): string {
   const { paint } = options
   const name = paint.bold(node.node)
   switch (node.result) {

@@ -40,6 +40,9 @@ const EVENT_TEXTS: ReadonlyMap<string, string> = new Map([
   ['staged', 'all nodes are prepared'],
   ['node-permitted', 'may switch'],
   ['permit-claimed', 'switching'],
+  ['node-held', 'waits for the other nodes of its group'],
+  ['section-moved', 'all nodes are there'],
+  ['downtime-acknowledged', 'the downtime is acknowledged'],
   ['permit-withdrawn', 'permit withdrawn'],
   ['node-suspected', 'not heard of while switching'],
   ['node-done', 'done'],
@@ -77,6 +80,9 @@ const COLUMNS: readonly Column[] = [
   { title: 'STATUS' },
   { title: 'NODES' },
   { title: 'STARTED' },
+  { title: 'ENDED', wide: true },
+  { title: 'AUTHOR', wide: true },
+  { title: 'VERSION', align: 'right', wide: true },
   { title: 'REASON' },
 ]
 
@@ -87,12 +93,39 @@ export function rolloutsText(rollouts: readonly RolloutView[], width: Width): st
     String(rollout.revision),
     rollout.status,
     `${rollout.steps.filter(step => step.state === 'done').length} of ${rollout.steps.length}`,
-    rollout.startedAtMs === undefined
-      ? '-'
-      : new Date(rollout.startedAtMs).toISOString().replace(/\.\d+Z$/, 'Z'),
-    rollout.reason?.message ?? '',
+    momentText(rollout.startedAtMs),
+    momentText(rollout.endedAtMs),
+    rollout.author ?? '-',
+    String(rollout.version),
+    reasonOf(rollout),
   ])
   return formatTable(COLUMNS, rows, width)
+}
+
+function momentText(atMs: number | undefined): string {
+  return atMs === undefined ? '-' : new Date(atMs).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+// Nobody has started it: that is said with the reason.
+function reasonOf({ author, reason, steps }: RolloutView): string {
+  const message = reason?.message ?? waitText(steps.filter(isHeldUp))
+  return author === 'system' ? `system: ${message}` : message
+}
+
+function waitText([first, ...more]: readonly StepView[]): string {
+  if (first === undefined) return ''
+  const others = more.length === 0 ? '' : ` and ${count(more.length, 'more node')}`
+  return `waits for ${first.node}${others}: ${first.reason?.message}`
+}
+
+/** It says why it is not prepared yet. */
+export function isHeldUp({ state, reason }: StepView): boolean {
+  return state === 'assigned' && reason !== undefined
+}
+
+/** As an event, for whoever reads lines. */
+export function heldUpLine({ node, reason, sinceMs }: StepView, paint: Paint): string {
+  return eventLine({ version: 0, kind: 'node-assigned', atMs: sinceMs, node, reason }, paint)
 }
 
 export function startedLine(rollout: RolloutView): string {

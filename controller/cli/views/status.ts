@@ -20,6 +20,9 @@ const COLUMNS: readonly Column[] = [
   { title: 'SERVICE' },
   { title: 'VERSION' },
   { title: 'CERTIFICATE ENDS' },
+  { title: 'UNIT', wide: true },
+  { title: 'OUTCOME', wide: true },
+  { title: 'LISTENERS', wide: true },
   { title: 'REASON' },
 ]
 
@@ -32,12 +35,16 @@ export function statusText(nodes: readonly NodeView[], options: StatusViewOption
 
 function nodeRows(node: NodeView, { paint, nowMs }: StatusViewOptions): readonly string[][] {
   const own = [node.name, stateText(node.state, paint), String(node.revision ?? '-')]
-  if (node.services.length === 0) return [[...own, '-', '-', '-', node.reason.message]]
+  if (node.services.length === 0)
+    return [[...own, '-', '-', '-', '-', '-', '-', node.reason.message]]
   return node.services.map((service, index) => [
     ...(index === 0 ? own : ['', '', '']),
     service.service,
     service.version ?? '-',
     certificateEnd(service, { paint, nowMs }),
+    service.unit ?? '-',
+    service.outcome,
+    service.served.map(({ listener }) => listener).join(' ') || '-',
     rowReason(node, service, index === 0),
   ])
 }
@@ -51,6 +58,7 @@ export function stateText(state: NodeState, paint: Paint): string {
     case 'drifting':
       return paint.yellow(state)
     case 'failed':
+    case 'locked':
     case 'offline':
       return paint.red(state)
     case 'pending':
@@ -81,7 +89,7 @@ function servedEndMs(service: ServiceReport): number | undefined {
 
 // A service that is not as it should be speaks for itself; else the node says why it is as it is.
 function rowReason(node: NodeView, service: ServiceReport, isFirst: boolean): string {
-  const isOff = node.state === 'offline' || node.state === 'pending'
+  const isOff = node.state === 'offline' || node.state === 'pending' || node.state === 'locked'
   if (isOff) return isFirst ? node.reason.message : ''
   if (service.outcome !== 'in-sync' && service.outcome !== 'changed') return service.reason.message
   const bad = service.served.find(served => !served.ok)

@@ -4,7 +4,7 @@ import type { Kysely, Selectable } from 'kysely'
 import { AUDIT_GENESIS, auditHash } from '../audit-chain.ts'
 import { readReason, writeReason } from '../json-column.ts'
 import type { Schema } from '../schema.ts'
-import type { Audit, AuditRecord } from '../store.ts'
+import type { Audit, AuditFilter, AuditPage, AuditRecord } from '../audit-store.ts'
 
 export type AuditEntry = Parameters<Audit['append']>[0]
 
@@ -38,6 +38,22 @@ export function auditTable(db: Kysely<Schema>): AuditTable {
   return {
     appendAll,
     append: entry => appendAll([entry]),
+    async head() {
+      const row = await db
+        .selectFrom('audit')
+        .select(({ fn }) => fn.max('sequence').as('head'))
+        .executeTakeFirst()
+      return row?.head ?? 0
+    },
+    find: (filter, page) => find(db, filter, page),
+    async get(sequence) {
+      const row = await db
+        .selectFrom('audit')
+        .selectAll()
+        .where('sequence', '=', sequence)
+        .executeTakeFirst()
+      return row && toAudit(row)
+    },
     async list({ after, limit }) {
       const rows = await db
         .selectFrom('audit')
@@ -49,6 +65,30 @@ export function auditTable(db: Kysely<Schema>): AuditTable {
       return rows.map(toAudit)
     },
   }
+}
+
+async function find(
+  db: Kysely<Schema>,
+  { actor, action, target, sinceMs, untilMs }: AuditFilter,
+  { after, before, limit }: AuditPage,
+): Promise<readonly AuditRecord[]> {
+  let rows = db.selectFrom('audit').selectAll()
+  if (after !== undefined) rows = rows.where('sequence', '>', after)
+  if (before !== undefined) rows = rows.where('sequence', '<', before)
+  if (actor !== undefined) rows = rows.where('actor', '=', actor)
+  if (action !== undefined) rows = rows.where('action', '=', action)
+  if (target !== undefined)
+    rows = rows.where(eb =>
+      eb.or([
+        eb('subject', '=', target),
+        // As a range, so that the index serves it: `0` follows `/`.
+        eb.and([eb('subject', '>', `${target}/`), eb('subject', '<', `${target}0`)]),
+      ]),
+    )
+  if (sinceMs !== undefined) rows = rows.where('at_ms', '>=', sinceMs)
+  if (untilMs !== undefined) rows = rows.where('at_ms', '<', untilMs)
+  const order = after === undefined ? 'desc' : 'asc'
+  return (await rows.orderBy('sequence', order).limit(limit).execute()).map(toAudit)
 }
 
 function toAudit(row: Selectable<Schema['audit']>): AuditRecord {

@@ -2,11 +2,9 @@
 
 import type { Kysely, Selectable } from 'kysely'
 import { readWord } from '../json-column.ts'
+import { type CredentialRecord, type Credentials, ROLES } from '../operators-store.ts'
 import type { Schema } from '../schema.ts'
 import { inserting } from '../sqlite-errors.ts'
-import type { CredentialRecord, Credentials } from '../store.ts'
-
-const ROLES = ['viewer', 'operator', 'admin'] as const
 
 export function credentialsTable(db: Kysely<Schema>): Credentials {
   return {
@@ -17,6 +15,7 @@ export function credentialsTable(db: Kysely<Schema>): Credentials {
         role: credential.role,
         secret_hash: credential.secretHash,
         created_at_ms: credential.createdAtMs,
+        created_by: credential.createdBy,
         expires_at_ms: credential.expiresAtMs ?? null,
       }
       const insert = db.insertInto('credentials').values(values).execute()
@@ -33,6 +32,13 @@ export function credentialsTable(db: Kysely<Schema>): Credentials {
     async list() {
       const rows = await db.selectFrom('credentials').selectAll().orderBy('sequence').execute()
       return rows.map(toCredential)
+    },
+    async touch(id, atMs) {
+      await db
+        .updateTable('credentials')
+        .set({ last_used_at_ms: atMs })
+        .where('id', '=', id)
+        .execute()
     },
     async remove(id) {
       const { numDeletedRows } = await db
@@ -51,6 +57,8 @@ function toCredential(row: Selectable<Schema['credentials']>): CredentialRecord 
     role: readWord('a role', row.role, ROLES),
     secretHash: row.secret_hash,
     createdAtMs: row.created_at_ms,
+    createdBy: row.created_by,
     expiresAtMs: row.expires_at_ms ?? undefined,
+    lastUsedAtMs: row.last_used_at_ms ?? undefined,
   }
 }

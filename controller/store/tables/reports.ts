@@ -1,11 +1,14 @@
 // The last report of each node.
 
-import type { Kysely, Selectable } from 'kysely'
-import { parseReport } from '../../../shared/contract/report.ts'
+import { type Kysely, type Selectable, sql } from 'kysely'
+import { parseReport, Report } from '../../../shared/contract/report.ts'
+import { parser } from '../../../shared/contract/schema.ts'
 import { readJson } from '../json-column.ts'
 import type { Schema } from '../schema.ts'
 import { inserting } from '../sqlite-errors.ts'
 import type { ReportRecord, Reports } from '../store.ts'
+
+const parseIdentity = parser('identity', Report.shape.identity)
 
 export function reportsTable(db: Kysely<Schema>): Reports {
   return {
@@ -35,6 +38,21 @@ export function reportsTable(db: Kysely<Schema>): Reports {
         .where('node', '=', node)
         .executeTakeFirst()
       return row && toReport(row)
+    },
+    // Asked with every poll: SQLite finds the member without the whole report being parsed here.
+    async identity(node) {
+      const row = await db
+        .selectFrom('reports')
+        .select(sql<string | null>`json_extract(report_json, '$.identity')`.as('identity_json'))
+        .where('node', '=', node)
+        .executeTakeFirst()
+      const text = row?.identity_json ?? undefined
+      if (text === undefined) return undefined
+      return readJson(`the identity in the report of ${node}`, text, parseIdentity)
+    },
+    async restartAll() {
+      await db.updateTable('reports').set({ sequence: 0 }).execute()
+      await db.updateTable('leases').set({ taken_sequence: 0 }).execute()
     },
     async list({ after = '', limit }) {
       const rows = await db

@@ -2,33 +2,72 @@
 // the same transaction. Plans are immutable, so they are parsed once a process.
 
 import type { Kysely, Selectable } from 'kysely'
+import type { DesiredContent } from '../../../shared/contract/desired-state.ts'
+import { RolloutStatus } from '../../../shared/contract/operator-api.ts'
 import { assert } from '../../../shared/assert.ts'
 import { OperationalError } from '../../../shared/errors.ts'
 import { evolveAll, hasEnded, startRollout } from '../../rollout/evolve.ts'
-import type { Rollout, RolloutEvent, RolloutPlan, Step } from '../../rollout/rollout.ts'
+import { makePlan } from '../../rollout/plan.ts'
+import type { OrderedNode, Plan, Rollout, RolloutEvent } from '../../rollout/rollout.ts'
+import type { ChangeLog } from '../../rollout/change-log.ts'
+import {
+  allSteps,
+  changedSteps,
+  phaseOf,
+  plannedNodes,
+  stepOf,
+  stepsFromRows,
+} from '../../rollout/steps.ts'
 import { readJson, readReason, readWord, writeReason } from '../json-column.ts'
-import { parseRolloutEvent, ROLLOUT_STATUSES, STEP_STATES } from '../rollout-json.ts'
+import {
+  NO_STATE,
+  parsePlan,
+  parseRolloutEvent,
+  parseRolloutState,
+  planToJson,
+  stateToJson,
+} from '../rollout-json.ts'
+import type { RolloutCache } from '../rollout-cache.ts'
+import type { RolloutPage } from '../rollouts-store.ts'
 import type { Schema } from '../schema.ts'
 import { corrupt } from '../sqlite-errors.ts'
 import type { Rollouts } from '../store.ts'
 import type { AuditEntry, AuditTable } from './audit.ts'
-import { readContent, storeContent } from './desired.ts'
-import { rolloutMembers } from './rollout-members.ts'
+import { readContent, storeContents } from './desired.ts'
+import { membersNamed, rolloutMembers } from './rollout-members.ts'
+import { readSummary, TOWARDS } from './rollout-summaries.ts'
+import { stepColumns, toStep, waiting } from './step-rows.ts'
 
-// Plans of ended rollouts are read by people only.
-const PLANS_MAX = 64
-
-// Four columns each; SQLite takes 32,766 parameters in a statement.
+// Seventeen columns each; SQLite takes 32,766 parameters in a statement.
 const ROWS_MAX = 500
 
 export function rolloutsTable(
   db: Kysely<Schema>,
   audit: AuditTable,
-  plans: Map<string, RolloutPlan>,
+  { cache, changes }: { readonly cache: RolloutCache; readonly changes: ChangeLog },
 ): Rollouts {
+  const heads = db.selectFrom('rollouts').select(['id', 'version'])
+  // Plan and steps of a large fleet take a second to read, so they are read when nobody has yet.
+  const read = async ({ id, version }: { readonly id: string; readonly version: number }) => {
+    const known = cache.find(id, version)
+    if (known !== undefined) return known
+    const query = db.selectFrom('rollouts').selectAll().where('id', '=', id)
+    const rollout = await toRollout(db, cache, await query.executeTakeFirstOrThrow())
+    cache.keep(rollout)
+    return rollout
+  }
   const get = async (id: string) => {
-    const row = await db.selectFrom('rollouts').selectAll().where('id', '=', id).executeTakeFirst()
-    return row && toRollout(db, plans, row)
+    const head = await heads.where('id', '=', id).executeTakeFirst()
+    return head && read(head)
+  }
+  const headsOf = ({ before, limit, statuses }: RolloutPage) => {
+    let query = heads.orderBy('sequence', 'desc').limit(limit)
+    if (before !== undefined)
+      query = query.where('sequence', '<', eb =>
+        eb.selectFrom('rollouts as last').select('last.sequence').where('last.id', '=', before),
+      )
+    if (statuses !== undefined) query = query.where('status', 'in', statuses)
+    return query.execute()
   }
   return {
     get,
@@ -36,17 +75,18 @@ export function rolloutsTable(
       const [first, ...rest] = events
       assert(first !== undefined, `rollout ${id} has no first event`)
       const rollout = evolveAll(startRollout(id, plan, first), rest)
+      cache.touch(id)
       await insertRollout(db, rollout)
       await insertEvents(db, audit, rollout, { after: 0, events, atMs })
+      cache.keepPlan(id, plan)
+      cache.keep(rollout)
       return rollout
     },
-    async list({ limit }) {
-      const query = db.selectFrom('rollouts').selectAll().orderBy('sequence', 'desc').limit(limit)
-      return all(await query.execute(), row => toRollout(db, plans, row))
-    },
+    list: async page => all(await headsOf(page), read),
+    summaries: async page => all(await headsOf(page), head => readSummary(db, cache, head, read)),
     async active() {
-      const query = db.selectFrom('rollouts').selectAll().where('ended_at_ms', 'is', null)
-      return all(await query.orderBy('sequence').execute(), row => toRollout(db, plans, row))
+      const query = heads.where('ended_at_ms', 'is', null)
+      return all(await query.orderBy('sequence').execute(), read)
     },
     async events(id, { after, limit }) {
       const rows = await db
@@ -60,6 +100,8 @@ export function rolloutsTable(
       return rows.map(toEvent)
     },
     members: id => rolloutMembers(db, id),
+    membersNamed: names => membersNamed(db, names),
+    changedSince: async cursor => changes.since(cursor),
     async append(id, expectedVersion, events, atMs) {
       const before = await get(id)
       if (before === undefined) {
@@ -77,8 +119,10 @@ export function rolloutsTable(
       }
       if (events.length === 0) return before
       const rollout = evolveAll(before, events)
+      cache.touch(id)
       await updateRollout(db, before, rollout)
       await insertEvents(db, audit, rollout, { after: expectedVersion, events, atMs })
+      cache.keep(rollout)
       return rollout
     },
   }
@@ -87,30 +131,40 @@ export function rolloutsTable(
 async function insertRollout(db: Kysely<Schema>, rollout: Rollout): Promise<void> {
   const { id, plan } = rollout
   await requireNoOverlap(db, rollout)
-  const { revision, author } = plan
+  const { revision, author, parent } = plan
+  const columns = { plan_json: planToJson(plan), parent: parent ?? null }
   await db
     .insertInto('rollouts')
-    .values({ id, revision, author, ...rolloutColumns(rollout) })
+    .values({ id, revision, author, ...columns, ...rolloutColumns(rollout) })
     .execute()
-  for (const [position, planned] of plan.nodes.entries()) {
-    await storeContent(db, planned.to, planned.content)
-    const step = rollout.steps[planned.node]
-    assert(step !== undefined, `${planned.node} has no step`)
-    const values = {
-      rollout: id,
-      position,
-      node: planned.node,
-      from_digest: planned.from ?? null,
-      to_digest: planned.to,
-      active: hasEnded(rollout) ? 0 : 1,
-      ...stepColumns(step),
-    }
-    await db.insertInto('rollout_steps').values(values).execute()
-  }
+  const planned = plannedNodes(plan)
+  const contents = new Map(planned.map(({ to, content }) => [to, content]))
+  await storeContents(db, contents)
+  const rows = [...firstOfEach(planned)].map((one, position) => ({
+    rollout: id,
+    position,
+    node: one.node,
+    from_digest: one.from ?? null,
+    to_digest: one.to,
+    active: hasEnded(rollout) ? 0 : 1,
+    ...stepColumns(stepOf(rollout, one.node) ?? waiting(one, rollout)),
+  }))
+  for (let start = 0; start < rows.length; start += ROWS_MAX)
+    await db
+      .insertInto('rollout_steps')
+      .values(rows.slice(start, start + ROWS_MAX))
+      .execute()
+}
+
+/** As the first phase that has a node plans it. */
+function firstOfEach(planned: readonly OrderedNode[]): Iterable<OrderedNode> {
+  const first = new Map<string, OrderedNode>()
+  for (const one of planned) if (!first.has(one.node)) first.set(one.node, one)
+  return first.values()
 }
 
 async function requireNoOverlap(db: Kysely<Schema>, { id, plan }: Rollout): Promise<void> {
-  const wanted = new Set(plan.nodes.map(({ node }) => node))
+  const wanted = new Set(plannedNodes(plan).map(({ node }) => node))
   const busy = await db
     .selectFrom('rollout_steps')
     .select(['node', 'rollout'])
@@ -128,13 +182,13 @@ async function requireNoOverlap(db: Kysely<Schema>, { id, plan }: Rollout): Prom
 async function updateRollout(db: Kysely<Schema>, before: Rollout, after: Rollout): Promise<void> {
   const { id } = after
   await db.updateTable('rollouts').set(rolloutColumns(after)).where('id', '=', id).execute()
-  for (const [node, step] of Object.entries(after.steps)) {
-    if (step === before.steps[node]) continue
+  const isNewPhase = before.phaseIndex !== after.phaseIndex
+  for (const step of isNewPhase ? allSteps(after) : changedSteps(before, after)) {
     await db
       .updateTable('rollout_steps')
       .set(stepColumns(step))
       .where('rollout', '=', id)
-      .where('node', '=', node)
+      .where('node', '=', step.node)
       .execute()
   }
   if (!hasEnded(after)) return
@@ -172,12 +226,16 @@ function auditEntry({ id, plan }: Rollout, event: RolloutEvent, atMs: number): A
     action: `rollout-${event.kind}`,
     subject: node === undefined ? id : `${id}/${node}`,
   }
-  return 'reason' in event ? { ...entry, reason: event.reason } : entry
+  return 'reason' in event && event.reason !== undefined
+    ? { ...entry, reason: event.reason }
+    : entry
 }
 
 // Who caused the event; what is decided from what nodes report is the controller's doing.
-function actorOf(plan: RolloutPlan, event: RolloutEvent): string {
+function actorOf(plan: Plan, event: RolloutEvent): string {
   if (event.kind === 'planned') return plan.author
+  if (event.kind === 'approved' || event.kind === 'promoted') return event.by
+  if (event.kind === 'downtime-acknowledged') return event.by
   return event.kind === 'permit-claimed' ? event.node : 'controller'
 }
 
@@ -189,23 +247,13 @@ function rolloutColumns(rollout: Rollout) {
     reason_json: writeReason(rollout.reason),
     started_at_ms: rollout.startedAtMs ?? null,
     ended_at_ms: rollout.endedAtMs ?? null,
+    state_json: stateToJson(rollout),
   }
 }
-
-function stepColumns(step: Step) {
-  return {
-    state: step.state,
-    generation: step.generation ?? null,
-    reason_json: writeReason(step.reason),
-    since_ms: step.sinceMs,
-  }
-}
-
-const TOWARDS = ['failed', 'aborted', 'superseded'] as const
 
 async function toRollout(
   db: Kysely<Schema>,
-  plans: Map<string, RolloutPlan>,
+  cache: RolloutCache,
   row: Selectable<Schema['rollouts']>,
 ): Promise<Rollout> {
   const rows = await db
@@ -214,16 +262,21 @@ async function toRollout(
     .where('rollout', '=', row.id)
     .orderBy('position')
     .execute()
-  const steps: Record<string, Step> = {}
-  for (const step of rows) steps[step.node] = toStep(step)
+  const plan = await readPlan(db, cache, row, rows)
+  const state =
+    row.state_json === null
+      ? NO_STATE
+      : readJson(`the state of rollout ${row.id}`, row.state_json, parseRolloutState)
+  const steps = new Map(rows.map(step => [step.node, toStep(step)]))
   return {
     id: row.id,
-    plan: await readPlan(db, plans, row, rows),
+    plan,
     version: row.version,
-    status: readWord('the status of a rollout', row.status, ROLLOUT_STATUSES),
+    status: readWord('the status of a rollout', row.status, RolloutStatus.options),
     toward: row.toward === null ? undefined : readWord('the end of a drain', row.toward, TOWARDS),
     reason: readReason(row.reason_json),
-    steps,
+    ...state,
+    steps: stepsFromRows(phaseOf({ plan, phaseIndex: state.phaseIndex }), steps),
     startedAtMs: row.started_at_ms ?? undefined,
     endedAtMs: row.ended_at_ms ?? undefined,
   }
@@ -231,39 +284,58 @@ async function toRollout(
 
 async function readPlan(
   db: Kysely<Schema>,
-  plans: Map<string, RolloutPlan>,
-  { id, revision, author }: Selectable<Schema['rollouts']>,
+  cache: RolloutCache,
+  { id, revision, author, plan_json }: Selectable<Schema['rollouts']>,
   steps: readonly Selectable<Schema['rollout_steps']>[],
-): Promise<RolloutPlan> {
-  const cached = plans.get(id)
+): Promise<Plan> {
+  const cached = cache.planOf(id)
   if (cached !== undefined) return cached
-  const rows = await db
-    .selectFrom('rollout_steps')
-    .innerJoin('contents', 'contents.digest', 'rollout_steps.to_digest')
-    .select(['position', 'content_json'])
-    .where('rollout', '=', id)
-    .execute()
-  const contents = new Map(rows.map(row => [row.position, row.content_json]))
-  const nodes = steps.map(({ position, node, from_digest, to_digest }) => {
-    const text = contents.get(position)
-    if (text === undefined) throw corrupt(`rollout ${id} lacks the content of ${node}`, undefined)
-    return { node, from: from_digest ?? undefined, to: to_digest, content: readContent(text) }
-  })
-  const plan = { revision, author, nodes }
-  const oldest = plans.size < PLANS_MAX ? undefined : plans.keys().next().value
-  if (oldest !== undefined) plans.delete(oldest)
-  plans.set(id, plan)
+  const contents = new Map<string, DesiredContent>()
+  for (const digest of digestsIn(plan_json, steps)) {
+    const row = await db
+      .selectFrom('contents')
+      .select('content_json')
+      .where('digest', '=', digest)
+      .executeTakeFirst()
+    if (row !== undefined) contents.set(digest, readContent(row.content_json))
+  }
+  const contentOf = (node: string, digest: string) => {
+    const content = contents.get(digest)
+    if (content === undefined)
+      throw corrupt(`rollout ${id} lacks the content of ${node}`, undefined)
+    return content
+  }
+  const plan =
+    plan_json === null
+      ? plainPlan({ revision, author }, steps, contentOf)
+      : readJson(`the plan of rollout ${id}`, plan_json, parsePlan(contentOf))
+  cache.keepPlan(id, plan)
   return plan
 }
 
-function toStep(row: Selectable<Schema['rollout_steps']>): Step {
-  return {
-    node: row.node,
-    state: readWord('the state of a step', row.state, STEP_STATES),
-    generation: row.generation ?? undefined,
-    reason: readReason(row.reason_json),
-    sinceMs: row.since_ms,
-  }
+function digestsIn(
+  planJson: string | null,
+  steps: readonly Selectable<Schema['rollout_steps']>[],
+): ReadonlySet<string> {
+  const digests = new Set(steps.map(({ to_digest }) => to_digest))
+  // Of later phases too: digests are the only words of this form after this key.
+  for (const found of (planJson ?? '').matchAll(/"to":"([0-9a-f]{64})"/g))
+    digests.add(found[1] ?? '')
+  return digests
+}
+
+// Of a rollout from before there were batches: one, in the order of its rows.
+function plainPlan(
+  given: Pick<Plan, 'revision' | 'author'>,
+  steps: readonly Selectable<Schema['rollout_steps']>[],
+  contentOf: (node: string, digest: string) => DesiredContent,
+): Plan {
+  const nodes = steps.map(({ node, from_digest, to_digest }) => {
+    const content = contentOf(node, to_digest)
+    return { node, from: from_digest ?? undefined, to: to_digest, content }
+  })
+  const request = { ...given, nodes }
+  return makePlan({ request, settings: { ramp: [] }, groups: [], conditionOf: () => 'well' })
 }
 
 function toEvent(row: Selectable<Schema['rollout_events']>) {

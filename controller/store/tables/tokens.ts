@@ -15,6 +15,7 @@ export function tokensTable(db: Kysely<Schema>): EnrollmentTokens {
         expires_at_ms: token.expiresAtMs,
         redeemed_by: token.redeemedBy ?? null,
         created_at_ms: token.createdAtMs,
+        pin: token.pin ?? null,
       }
       const insert = db.insertInto('enrollment_tokens').values(values).execute()
       await inserting(`enrollment token ${token.id}`, insert)
@@ -38,6 +39,32 @@ export function tokensTable(db: Kysely<Schema>): EnrollmentTokens {
         .executeTakeFirst()
       return numUpdatedRows > 0n
     },
+    async expireAll(atMs) {
+      await db
+        .updateTable('enrollment_tokens')
+        .set({ expires_at_ms: atMs })
+        .where('expires_at_ms', '>', atMs)
+        .execute()
+    },
+    async outstanding(nowMs) {
+      const rows = await db
+        .selectFrom('enrollment_tokens')
+        .selectAll()
+        .where('redeemed_by', 'is', null)
+        .where('expires_at_ms', '>', nowMs)
+        .orderBy('node')
+        .orderBy('created_at_ms')
+        .execute()
+      return rows.map(toToken)
+    },
+    async list({ after = '', limit, node }) {
+      let query = db.selectFrom('enrollment_tokens').selectAll().where('id', '>', after)
+      if (node !== undefined) query = query.where('node', '=', node)
+      return (await query.orderBy('id').limit(limit).execute()).map(toToken)
+    },
+    async removeOf(node) {
+      await db.deleteFrom('enrollment_tokens').where('node', '=', node).execute()
+    },
   }
 }
 
@@ -49,5 +76,6 @@ function toToken(row: Selectable<Schema['enrollment_tokens']>): EnrollmentTokenR
     expiresAtMs: row.expires_at_ms,
     redeemedBy: row.redeemed_by ?? undefined,
     createdAtMs: row.created_at_ms,
+    ...(row.pin === null ? {} : { pin: row.pin }),
   }
 }

@@ -8,7 +8,12 @@ import t, { type Test } from 'tap'
 import type { ServiceReport } from '../../../shared/contract/report.ts'
 import { OperationalError } from '../../../shared/errors.ts'
 import type { AgentControl } from '../../../agent/agent.ts'
-import { askAgent, isAgentRunning, serveControl } from '../../../agent/commands/control.ts'
+import {
+  askAgent,
+  isAgentRunning,
+  serveControl,
+  tellEnrolled,
+} from '../../../agent/commands/control.ts'
 
 const REASON = { code: 'in-sync', message: 'as wanted' }
 const SERVICE: ServiceReport = {
@@ -35,9 +40,11 @@ const CONTROL: AgentControl = {
     problem: undefined,
     services: [SERVICE],
   }),
+  metrics: () => '# metrics\n',
   plan: async () => [SERVICE],
   apply: async () => [{ ...SERVICE, outcome: 'changed' }],
   renew: async ([service = 'influxdb']) => [{ ...SERVICE, service }],
+  enrolled: async () => {},
 }
 
 /** Short: the path of a socket may not be as long as that of a test's own directory. */
@@ -60,12 +67,22 @@ async function serve(t: Test, control: Partial<AgentControl> = {}): Promise<stri
 await t.test('every question has its answer, and only its owner may ask', async t => {
   const path = await serve(t)
 
+  t.strictSame(await askAgent(path, 'metrics'), { metrics: '# metrics\n', services: [] })
+
   t.match(await askAgent(path, 'status'), { node: 'n1', generation: 3, mode: 'enforce' })
   t.strictSame((await askAgent(path, 'plan')).services, [SERVICE])
   t.equal((await askAgent(path, 'apply')).services[0]?.outcome, 'changed')
   t.equal((await askAgent(path, 'renew/prometheus')).services[0]?.service, 'prometheus')
   t.equal(statSync(path).mode & 0o777, 0o600)
   t.equal(await isAgentRunning(path), true)
+})
+
+await t.test('an agent that runs is told that its node was enrolled', async t => {
+  let told = 0
+  const path = await serve(t, { enrolled: async () => void told++ })
+  t.equal(await tellEnrolled(path), true)
+  t.equal(told, 1)
+  t.equal(await tellEnrolled(socketPath(t)), false, 'and without one there is nobody to tell')
 })
 
 await t.test('without an agent the error says how to start one', async t => {

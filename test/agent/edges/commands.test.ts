@@ -8,6 +8,7 @@ import { transientArgv, transientResult } from '../../../agent/edges/service-con
 import { parseProperties } from '../../../agent/edges/systemctl.ts'
 import { unitStateOf } from '../../../agent/edges/unit-state.ts'
 import type { UnitState } from '../../../agent/host.ts'
+import { Secret } from '../../../shared/secret.ts'
 
 const isRoot = process.getuid?.() === 0
 const accounts = {
@@ -36,10 +37,29 @@ await t.test('a program gets its arguments and nothing of our environment', asyn
   )
 
   t.match(result, { code: 0, stderr: '' })
-  t.notMatch(result.stdout, /CANARY|secret/)
+  // The runner of the tests passes on names of files, which may hold the word.
+  t.notMatch(result.stdout, /CANARY|=secret$/m)
   t.match(result.stdout, /^LC_ALL=C$/m)
   t.match(result.stdout, /^\/$/m)
   t.ok(result.stdout.endsWith('<$HOME><a b><><*>'))
+})
+
+await t.test('what a program is told stands in its input and nowhere else', async t => {
+  const secret = 'hunter2\nsecond line\n'
+
+  const result = await commands.run(sh('env; cat /proc/self/cmdline | tr "\\0" " "; cat >&2'), {
+    timeoutMs,
+    stdin: new Secret(secret),
+    environment: { ES_PATH_CONF: '/etc/elasticsearch', LC_ALL: 'de_DE' },
+  })
+
+  t.equal(result.stderr, secret)
+  t.notMatch(result.stdout, /hunter2/)
+  t.match(result.stdout, /^ES_PATH_CONF=\/etc\/elasticsearch$/m)
+  t.match(result.stdout, /^LC_ALL=C$/m, 'the language stays')
+  t.match(await commands.run(sh('exit 3'), { timeoutMs, stdin: new Secret('x'.repeat(1e6)) }), {
+    code: 3,
+  })
 })
 
 await t.test('how a program ended is a result, that it could not run is an error', async t => {

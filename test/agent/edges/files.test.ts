@@ -9,7 +9,7 @@ import {
   mkdtempSync,
 } from 'node:fs'
 import { readdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync } from 'node:fs'
-import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { statfsSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -244,6 +244,20 @@ await t.test('files without size, as those of /proc, are read to their end', asy
 
   t.match(text, /^Name:.*nonvoluntary_ctxt_switches:\t\d+\n$/s)
 })
+
+await t.test(
+  'the room that is left is that of the directory, or of the next one above',
+  async t => {
+    const { files, root } = tree(t)
+    const { bavail, bsize } = statfsSync(root)
+    const freeBytes = (await files.freeBytes('/etc/tls')) ?? 0
+
+    // Others write to this disk meanwhile.
+    t.ok(Math.abs(freeBytes - bavail * bsize) < 1024 ** 3, `${freeBytes}`)
+    t.ok(((await files.freeBytes('/etc/none/of/it')) ?? 0) > 0)
+    t.equal(await createFiles().freeBytes('/proc/self'), undefined, 'it has no size')
+  },
+)
 
 await t.test('below another root no symlink leads out of it', async t => {
   const { files, at } = tree(t, { etc: { real: { f: 'inside' } }, usr: {} })

@@ -70,6 +70,7 @@ await t.test('a service sees a path below the root only where it runs outside of
     'random',
     'servicePath',
     'services',
+    'trees',
   ])
 })
 

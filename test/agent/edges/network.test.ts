@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import t, { type Test } from 'tap'
 import { createNetwork } from '../../../agent/edges/network.ts'
 import type { Handshake, HandshakeTarget } from '../../../agent/host.ts'
+import { Secret } from '../../../shared/secret.ts'
 import { certificateFacts } from '../../../shared/pki/facts.ts'
 import { createTestCa, type Pair, selfSigned, serverProfile } from './test-ca.ts'
 
@@ -21,7 +22,7 @@ async function portOf(t: Test, server: Server): Promise<number> {
 }
 
 function target(port: number, more: Partial<HandshakeTarget> = {}): HandshakeTarget {
-  return { host: '127.0.0.1', port, serverName: NAME, trust, timeoutMs: 5_000, ...more }
+  return { host: '127.0.0.1', port, serverName: NAME, trust, timeoutMs: 30_000, ...more }
 }
 
 function withPair({ certificatePem, keyPem }: Pair, more: TlsOptions = {}): TlsOptions {
@@ -72,6 +73,24 @@ await t.test('a good listener is seen with its leaf, chain and answer', async t 
     undefined,
   )
   t.match(await network.handshake(target(port)), { kind: 'tls', http: undefined })
+})
+
+await t.test('credentials are shown to nobody but the server that is meant', async t => {
+  const told: (string | undefined)[] = []
+  const tell = (pair: Pair) =>
+    createHttpsServer(withPair(pair), (request, response) => {
+      told.push(`${request.url} ${request.headers.authorization ?? 'none'}`)
+      response.end('ok')
+    })
+  const authorized = { httpGet: '/health', authorization: new Secret('Basic c2VjcmV0') }
+  const ask = async (pair: Pair, more: Partial<HandshakeTarget> = {}) =>
+    network.handshake(target(await portOf(t, tell(pair)), { httpGet: '/', authorized, ...more }))
+
+  t.match(await ask(good), { http: { status: 200 }, isAuthorized: true })
+  t.notOk('isAuthorized' in (await ask(selfSigned([NAME]))))
+  t.notOk('isAuthorized' in (await ask(good, { serverName: 'other.test' })))
+
+  t.same(told, ['/health Basic c2VjcmV0', '/ none', '/ none'])
 })
 
 await t.test('what is wrong with a certificate is told, and the rest all the same', async t => {
@@ -154,6 +173,30 @@ await t.test('a listener without TLS is recognised, whatever it speaks', async t
   t.equal(reasonCode(await network.handshake(target(await portOf(t, silent)))), 'connection-reset')
 })
 
+await t.test('where none is expected, a listener without TLS sees no handshake', async t => {
+  const heard: number[] = []
+  const plain = createServer(socket =>
+    socket
+      .on('error', () => {})
+      .on('data', data => {
+        heard.push(data[0] ?? 0)
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      }),
+  )
+  const expected = { isPlainExpected: true, httpGet: '/' }
+
+  t.match(await network.handshake(target(await portOf(t, plain), expected)), {
+    kind: 'plaintext',
+    http: { status: 200 },
+  })
+  t.strictSame(heard, ['G'.charCodeAt(0)], 'one question, in the clear')
+  t.match(await network.handshake(target(await portOf(t, httpsServer(good)), expected)), {
+    kind: 'tls',
+    fingerprint: certificateFacts(good.certificatePem).fingerprint,
+  })
+  t.equal((await network.handshake(target(1, expected))).kind, 'unreachable')
+})
+
 await t.test('a TLS port that answers plain HTTP with 400 is still a TLS port', async t => {
   // As Go does it: the request is understood, and refused.
   const goLike = createServer(socket =>
@@ -191,6 +234,8 @@ await t.test(
     const demand = { requestCert: true, rejectUnauthorized: true, ca: ca.certificatePem }
     const clientCertificate = { chainPem: node.certificatePem, keyPem: node.keyPem }
     const wrong = { chainPem: other.certificatePem, keyPem: other.keyPem }
+    // That it comes is tested here, and not how soon.
+    const patient = createNetwork({ rejectionMs: 30_000 })
 
     for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
       const port = await portOf(t, httpsServer(good, { ...demand, maxVersion }))
@@ -204,7 +249,8 @@ await t.test(
       t.match(await ask({ clientCertificate }), { kind: 'tls', http: undefined })
       for (const httpGet of ['/', undefined]) {
         const more = httpGet === undefined ? {} : { httpGet }
-        t.match(reasonCode(await ask({ clientCertificate: wrong, ...more })), REFUSED, maxVersion)
+        const shown = target(port, { clientCertificate: wrong, ...more })
+        t.match(reasonCode(await patient.handshake(shown)), REFUSED, maxVersion)
       }
       t.match(reasonCode(await ask({ httpGet: '/' })), REFUSED, maxVersion)
     }
@@ -216,9 +262,6 @@ await t.test(
 await t.test(
   'a listener that does not answer is told apart from one that is not there',
   async t => {
-    const closed = createServer()
-    const port = await portOf(t, closed)
-    await new Promise(resolve => closed.close(resolve))
     const mute = await portOf(
       t,
       createServer(socket => socket.on('error', () => {})),
@@ -236,7 +279,8 @@ await t.test(
       }),
     )
 
-    t.equal(reasonCode(await network.handshake(target(port))), 'connection-refused')
+    // A port that was free a moment ago may be another test's.
+    t.equal(reasonCode(await network.handshake(target(1))), 'connection-refused')
     t.equal(
       reasonCode(await network.handshake(target(mute, { timeoutMs: 50 }))),
       'connection-timeout',

@@ -111,7 +111,7 @@ function identity(agentUrl: string, leaf: Partial<Leaf> = {}, issuer = ca): Iden
   }
 }
 
-function remoteTo(t: Test, url: string, more: Partial<Identity> = {}, requestTimeoutMs = 5_000) {
+function remoteTo(t: Test, url: string, more: Partial<Identity> = {}, requestTimeoutMs = 30_000) {
   const remote = createRemote({ identity: { ...identity(url), ...more }, requestTimeoutMs })
   t.teardown(() => remote.close())
   return remote
@@ -126,9 +126,16 @@ await t.test('each method asks its route and understands the answer', async t =>
       body: { nowMs: 5, document: { any: 1 }, newField: 1 },
     },
     '/agent/v1/desired?wait=1000': { body: { nowMs: 5 } },
+    '/agent/v1/desired?wait=1000&generation=3&epoch=9': { body: { nowMs: 6 } },
     '/agent/v1/report': { status: 204 },
     '/agent/v1/preview': { status: 202, body: '' },
     '/agent/v1/sign': { body: { certificateChain: '-----BEGIN CERTIFICATE-----' } },
+    '/agent/v1/provided': {
+      body: {
+        certificateChain: '-----BEGIN CERTIFICATE-----',
+        privateKey: '-----BEGIN PRIVATE KEY-----',
+      },
+    },
     '/agent/v1/renew': { body: { certificateChain: '-----BEGIN CERTIFICATE----- new' } },
     '/agent/v1/lease': { body: { granted: true, reason: { code: 'free', message: 'go' } } },
   }
@@ -139,10 +146,15 @@ await t.test('each method asks its route and understands the answer', async t =>
 
   t.same(await remote.desired(desired, signal), { nowMs: 5, document: { any: 1 } })
   t.same(await remote.desired({ ...desired, generation: undefined }, signal), { nowMs: 5 })
+  t.same(await remote.desired({ ...desired, epoch: 9 }, signal), { nowMs: 6 })
   await remote.report(report, signal)
   await remote.preview({ previewId: 'x', services: [] }, signal)
   t.equal(await remote.sign(sign, signal), '-----BEGIN CERTIFICATE-----')
-  t.equal(await remote.renew('P', 'p', signal), '-----BEGIN CERTIFICATE----- new')
+  const pair = await remote.provided({ service: 'kibana', generation: 3 }, signal)
+  t.equal(pair.privateKey.reveal(), '-----BEGIN PRIVATE KEY-----')
+  t.notMatch(JSON.stringify(pair), /PRIVATE/)
+  const renewed = await remote.renew('P', 'p', signal)
+  t.same(renewed, { certificateChain: '-----BEGIN CERTIFICATE----- new' })
   t.match(await remote.lease({ purpose: 'renewal', generation: 3, digest }, signal), {
     granted: true,
   })
@@ -152,9 +164,11 @@ await t.test('each method asks its route and understands the answer', async t =>
     [
       ['GET', undefined],
       ['GET', undefined],
+      ['GET', undefined],
       ['POST', report],
       ['POST', { previewId: 'x', services: [] }],
       ['POST', sign],
+      ['POST', { service: 'kibana', generation: 3 }],
       ['POST', { publicKey: 'P', proof: 'p' }],
       ['POST', { purpose: 'renewal', generation: 3, digest }],
     ],
@@ -321,7 +335,7 @@ function tokenFor(enrollUrl: string, pin = spkiPin(ca.certificatePem)): string {
 await t.test('a node joins the fleet whose CA its token pins', async t => {
   const pair = { ...controller, certificatePem: controller.certificatePem + ca.certificatePem }
   const fake = await fakeController(t, () => ({ body: answer }), { pair, mutual: false })
-  const enroll = createEnroll({ timeoutMs: 5_000 })
+  const enroll = createEnroll()
 
   t.same(await enroll({ ...enrolment, token: tokenFor(fake.url), nowMs: Date.now() }), answer)
   t.match(fake.seen, [
@@ -371,14 +385,15 @@ await t.test('a failed enrolment says why', async t => {
   const used = { status: 409, body: { type: 'x', title: 'x', status: 409, code: 'token-used' } }
   const fake = await fakeController(t, () => used, { pair, mutual: false })
   const silent = await fakeController(t, () => 'hang', { pair, mutual: false })
-  const join = (token: string) =>
-    createEnroll({ timeoutMs: 100 })({ ...enrolment, token, nowMs: Date.now() })
+  const join = (token: string, timeoutMs = 30_000) =>
+    createEnroll({ timeoutMs })({ ...enrolment, token, nowMs: Date.now() })
 
   await t.rejects(join(tokenFor(fake.url)), {
     code: 'request-refused',
     details: { code: 'token-used' },
   })
-  await t.rejects(join(tokenFor(silent.url)), { code: 'controller-unreachable', retryable: true })
+  const late = { code: 'controller-unreachable', retryable: true }
+  await t.rejects(join(tokenFor(silent.url), 100), late)
   await t.rejects(join('tfe1.nonsense'), { code: 'token-malformed' })
   await t.rejects(join(tokenFor('https://127.0.0.1:1')), {
     code: 'controller-unreachable',

@@ -23,6 +23,7 @@ await t.test('the verbs of activation are those of systemctl, none waits for its
   for (const verb of ['reload', 'hangup', 'restart', 'start'] as const)
     await services.activate('x.service', verb)
   await services.resetFailed('x.service')
+  await services.daemonReload()
 
   t.same(said(), [
     'reload --no-block x.service',
@@ -32,6 +33,7 @@ await t.test('the verbs of activation are those of systemctl, none waits for its
     'start --no-block x.service',
     'show x.service --property=ActiveState,Result,Job',
     'reset-failed x.service',
+    'daemon-reload',
   ])
 })
 
@@ -136,4 +138,10 @@ await t.test('a group that the unit does not name is that of its user', async t 
   })
 
   t.match(await services.show('x.service'), { user: 'prom', group: 'prom-group' })
+})
+
+await t.test('unit files that cannot be read again are an error', async t => {
+  const { services } = standIn(t, failing('Failed to reload daemon: Access denied'))
+
+  await t.rejects(services.daemonReload(), { code: 'daemon-reload-failed' })
 })

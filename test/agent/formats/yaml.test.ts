@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { ConfigEdit } from '../../../agent/formats/edit.ts'
-import { editYaml, readYaml } from '../../../agent/formats/yaml.ts'
+import { editYaml, readYaml, readYamlList } from '../../../agent/formats/yaml.ts'
 
 interface Case {
   readonly name: string
@@ -211,10 +211,14 @@ await t.test('with flat keys, dotted and nested spellings are one key', async t 
     t.same(editYaml(before, edits, options), { kind: 'edited', text: after }, name)
   }
   const twice = 'a.b: 1\na:\n  b: 1\n'
-  for (const value of [1, 2, undefined]) {
-    const result = editYaml(twice, [{ path: ['a.b'], value }], options)
-    t.match(result, { kind: 'refused', problem: { code: 'duplicate-key', line: 3, column: 3 } })
-  }
+  const once = (text: string, value?: number) => editYaml(text, [{ path: ['a.b'], value }], options)
+  t.same(once(twice, 1), { kind: 'edited', text: 'a:\n  b: 1\n' }, 'the last one counts')
+  t.same(once(twice, 2), { kind: 'edited', text: 'a:\n  b: 2\n' })
+  t.same(once('a:\n  b: 1 # old\n  c: 1\n# new\na.b: 3\n', 2), {
+    kind: 'edited',
+    text: 'a:\n  c: 1\n# new\na.b: 2\n',
+  })
+  t.same(once(`${twice}c: 1\n`), { kind: 'edited', text: 'c: 1\n' })
   t.match(editYaml('a.b.c: 1\n', [{ path: ['a.b'], value: 1 }], options), {
     kind: 'refused',
     problem: { code: 'unsupported-shape' },
@@ -223,6 +227,21 @@ await t.test('with flat keys, dotted and nested spellings are one key', async t 
     kind: 'edited',
     text: 'a.b: 2\na:\n  b: 1\n',
   })
+})
+
+await t.test('items of a file whose top is a list are edited', async t => {
+  const text = '- module: elasticsearch\n  hosts: ["http://a:9200"] # all\n\n- module: kibana\n'
+  t.same(editYaml(text, [{ path: [0, 'hosts'], value: ['https://a:9200'] }], { flatKeys: true }), {
+    kind: 'edited',
+    text: text.replace('"http://a:9200"', '"https://a:9200"'),
+  })
+  t.same(editYaml(text, [{ path: [1, 'ssl.enabled'], value: true }], { flatKeys: true }), {
+    kind: 'edited',
+    text: `${text}  ssl.enabled: true\n`,
+  })
+  t.match(readYamlList(text), { value: [{ module: 'elasticsearch' }, { module: 'kibana' }] })
+  t.match(readYamlList('# nothing\n'), { kind: 'read', value: [] })
+  t.match(readYamlList('a: 1\n'), { kind: 'refused', problem: { code: 'unsupported-shape' } })
 })
 
 await t.test('a file that cannot be read is refused with its position', async t => {

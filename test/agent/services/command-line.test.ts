@@ -27,6 +27,8 @@ function seenWith(
     unit: fakeUnit({ execStart, environment, environmentFiles }),
     file,
     command: () => undefined,
+    directory: () => undefined,
+    keystore: () => undefined,
   }
 }
 

@@ -1,8 +1,7 @@
 // A node of paper for drivers: files and outputs of commands in memory. What a driver asks for is
 // looked up here, and what it compiles can be applied as the agent would.
 
-import { assert } from '../../../shared/assert.ts'
-import type { ServiceTlsOf } from '../../../shared/contract/service.ts'
+import { assert, unreachable } from '../../../shared/assert.ts'
 import type { UnitState } from '../../../agent/host.ts'
 import { renderFile } from '../../../agent/resources/managed-file.ts'
 import { compileService, wantedInputs } from '../../../agent/services/registry.ts'
@@ -14,14 +13,22 @@ import type {
   Seen,
   SeenCommand,
   SeenFile,
+  SeenKeystore,
 } from '../../../agent/services/service.ts'
-import type { ServiceTls } from '../../../shared/contract/service.ts'
+import {
+  type ServiceName,
+  ServiceTls,
+  type ServiceTlsOf,
+} from '../../../shared/contract/service.ts'
+import type { Secret } from '../../../shared/secret.ts'
 
 export interface FakeNode {
   readonly unit: UnitState
   readonly files: Readonly<Record<string, string | SeenFile>>
   /** Output by command line. */
   readonly commands: Readonly<Record<string, string | SeenCommand>>
+  /** Entries of stores of secrets, by path. */
+  readonly keystores?: Readonly<Record<string, ReadonlyMap<string, Secret> | SeenKeystore>>
 }
 
 export const RELEASE = '0123abcd'
@@ -39,19 +46,38 @@ export function look(
 ): { readonly seen: Seen; readonly inputs: readonly Input[]; readonly rounds: number } {
   const files = new Map<string, SeenFile>()
   const commands = new Map<string, SeenCommand>()
+  const directories = new Map<string, readonly string[]>()
+  const keystores = new Map<string, SeenKeystore>()
   const seen: Seen = {
     unit: node.unit,
     file: path => files.get(path),
     command: argv => commands.get(argv.join(' ')),
+    directory: path => directories.get(path),
+    keystore: path => keystores.get(path),
   }
+  const known = () => files.size + commands.size + directories.size + keystores.size
   for (let rounds = 1; rounds <= ROUNDS_MAX; rounds++) {
     const inputs = wantedInputs(tls, seen, context)
-    const known = files.size + commands.size
+    const before = known()
     for (const input of inputs) {
-      if (input.kind === 'file') files.set(input.path, fileOn(node, input.path))
-      else commands.set(input.argv.join(' '), commandOn(node, input.argv.join(' ')))
+      switch (input.kind) {
+        case 'file':
+          files.set(input.path, fileOn(node, input.path))
+          break
+        case 'directory':
+          directories.set(input.path, namesIn(node, input.path))
+          break
+        case 'keystore':
+          keystores.set(input.path, keystoreOn(node, input.path))
+          break
+        case 'command':
+          commands.set(input.argv.join(' '), commandOn(node, input.argv.join(' ')))
+          break
+        default:
+          return unreachable(input)
+      }
     }
-    if (files.size + commands.size === known) return { seen, inputs, rounds }
+    if (known() === before) return { seen, inputs, rounds }
   }
   throw new Error(`no end of inputs after ${ROUNDS_MAX} rounds`)
 }
@@ -87,7 +113,8 @@ export function applied(node: FakeNode, compiled: Compiled, release: string = RE
     const before = fileOn(node, intent.path)
     const result = renderFile(intent, before.kind === 'text' ? before.text : undefined, release)
     assert(result.kind === 'rendered', `${intent.path} refused: ${JSON.stringify(result)}`)
-    files[intent.path] = result.text
+    if (intent.kind === 'content' && intent.text === undefined) delete files[intent.path]
+    else files[intent.path] = result.text
   }
   return { ...node, files }
 }
@@ -138,7 +165,7 @@ export function fakeUnit(unit: Partial<UnitState>): UnitState {
   }
 }
 
-const COMMON: Omit<ServiceTlsOf<'prometheus'>, 'service' | 'options'> = {
+const SERVER = {
   certificate: {
     issuer: 'internal',
     names: { dns: ['m1.example.com', 'localhost'], ip: ['10.0.0.7', '127.0.0.1'] },
@@ -147,29 +174,64 @@ const COMMON: Omit<ServiceTlsOf<'prometheus'>, 'service' | 'options'> = {
     renewBeforeMs: 10 * 86_400_000,
   },
   trust: [CA],
-  clientAuth: 'none',
-  minVersion: '1.2',
-  verify: { stableForMs: 5_000, deadlineMs: 300_000 },
+}
+
+/** An intent with the defaults of the contract; `changes` over them. Products with a listener only. */
+export function serverTls<S extends ServiceName>(
+  service: S,
+  changes: Partial<ServiceTlsOf<S>> = {},
+): ServiceTlsOf<S> {
+  return { ...ofService(service, ServiceTls.parse({ service, ...SERVER })), ...changes }
+}
+
+/** The same for products that are only clients. */
+export function clientTls<S extends ServiceName>(
+  service: S,
+  changes: Partial<ServiceTlsOf<S>> = {},
+): ServiceTlsOf<S> {
+  return { ...ofService(service, ServiceTls.parse({ service })), ...changes }
+}
+
+function ofService<S extends ServiceName>(service: S, tls: ServiceTls): ServiceTlsOf<S> {
+  assert(isOf(service, tls), `the intent is for ${service}`)
+  return tls
+}
+
+function isOf<S extends ServiceName>(service: S, tls: ServiceTls): tls is ServiceTlsOf<S> {
+  return tls.service === service
 }
 
 export function prometheusTls(
   tls: Partial<ServiceTlsOf<'prometheus'>> = {},
 ): ServiceTlsOf<'prometheus'> {
-  return {
-    service: 'prometheus',
-    ...COMMON,
-    options: { externalUrl: 'manage' },
-    ...tls,
-  }
+  return serverTls('prometheus', tls)
 }
 
-export function influxdbTls(tls: Partial<ServiceTlsOf<'influxdb'>> = {}): ServiceTlsOf<'influxdb'> {
-  return {
-    service: 'influxdb',
-    ...COMMON,
-    options: { meta: 'leave', cluster: 'leave' },
-    ...tls,
-  }
+export function influxdbTls(
+  tls: Partial<Omit<ServiceTlsOf<'influxdb'>, 'options'>> & {
+    readonly options?: Partial<ServiceTlsOf<'influxdb'>['options']>
+  } = {},
+): ServiceTlsOf<'influxdb'> {
+  const { options, ...rest } = tls
+  const standard = serverTls('influxdb')
+  return { ...standard, ...rest, options: { ...standard.options, ...options } }
+}
+
+function namesIn(node: FakeNode, path: string): readonly string[] {
+  const names = Object.keys(node.files)
+    .filter(file => file.startsWith(`${path}/`))
+    .map(file => file.slice(path.length + 1).split('/')[0] ?? '')
+  return [...new Set(names)].toSorted()
+}
+
+function keystoreOn(node: FakeNode, path: string): SeenKeystore {
+  const keystore = node.keystores?.[path]
+  if (keystore === undefined) return { kind: 'missing' }
+  return keystore instanceof Map ? { kind: 'opened', entries: keystore } : asSeen(keystore)
+}
+
+function asSeen(keystore: ReadonlyMap<string, Secret> | SeenKeystore): SeenKeystore {
+  return 'kind' in keystore ? keystore : { kind: 'opened', entries: keystore }
 }
 
 function fileOn(node: FakeNode, path: string): SeenFile {

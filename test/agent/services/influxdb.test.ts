@@ -21,10 +21,11 @@ const CONFIG = '/etc/influxdb/influxdb.conf'
 const ENVIRONMENT = '/etc/default/influxdb'
 const CERTIFICATE = '/etc/influxdb/tls/current/chain.pem'
 const KEY = '/etc/influxdb/tls/current/key.pem'
-const STAT = '/usr/bin/stat -L -c %Z /usr/bin/influxd'
+const STAT = '/usr/bin/stat -L -c %.3Z /usr/bin/influxd'
 const golden = (name: string) => readFileSync(join(import.meta.dirname, 'golden', name), 'utf8')
 const STOCK = golden('influxdb-debian-1.6.7.conf')
-const ENTERPRISE = golden('influxdb-enterprise.conf')
+// Of this node: what other members connect to must be covered.
+const ENTERPRISE = golden('influxdb-enterprise.conf').replace('data1.example.com', 'm1.example.com')
 
 const DEBIAN_UNIT = fakeUnit({
   unit: 'influxdb.service',
@@ -59,7 +60,7 @@ function node({ version = '1.6.7~rc0', config = STOCK, ...change }: Change = {})
     },
     commands: {
       '/usr/bin/influxd version': `InfluxDB v${version} (git: unknown unknown)\n`,
-      ...(change.changedAt === undefined ? {} : { [STAT]: `${change.changedAt}\n` }),
+      ...(change.changedAt === undefined ? {} : { [STAT]: `${change.changedAt.toFixed(3)}\n` }),
     },
   }
 }
@@ -95,6 +96,7 @@ await t.test(
 
     const compiled = compiledOn(influxdbTls(), node())
     t.same(compiled.material, {
+      isWanted: true,
       directory: '/etc/influxdb/tls',
       keyMode: 0o600,
       chainMode: 0o644,
@@ -110,6 +112,7 @@ await t.test(
         healthPath: '/ping',
         healthyStatuses: [204],
         clientCertificate: false,
+        scheme: 'https',
       },
     ])
     t.same(compiled.validators[0]?.argv, [
@@ -139,7 +142,8 @@ await t.test('a signal is sent only to a process that is proven to survive it', 
     'restart',
     'the package was upgraded after the start, so the process is an older one',
   )
-  t.equal(activation({ version: '1.12.3', changedAt: started }), 'restart', 'in the same second')
+  t.equal(activation({ version: '1.12.3', changedAt: started }), 'restart', 'at the same time')
+  t.equal(activation({ version: '1.12.3', changedAt: started - 0.1 }), 'hangup', 'just before')
   t.equal(activation({ version: '1.12.3' }), 'restart', 'nothing is known of the program')
   t.equal(
     activation({ version: '1.12.3', changedAt: 1, unit: { startedAtMs: undefined } }),
@@ -419,4 +423,17 @@ await t.test('what cannot be understood is left alone', async t => {
     verdict(influxdbTls({ certificate: { ...influxdbTls().certificate, names } }), node()),
     'names-missing',
   )
+})
+
+await t.test('what influxd makes of the file is compared with what is wanted', async t => {
+  const judge = (printed: string, on = node({})) =>
+    compiledOn(influxdbTls(), on).validators[0]?.judge?.(printed)?.message
+  const printed = (enabled: string, certificate = '/etc/influxdb/tls/current/chain.pem') =>
+    `[http]\n  https-enabled = ${enabled}\n  https-certificate = "${certificate}"\n  https-private-key = "/etc/influxdb/tls/current/key.pem"\n`
+
+  t.equal(judge(printed('true')), undefined)
+  t.match(judge(printed('false')), /INFLUXDB_HTTP_HTTPS_ENABLED comes from outside/)
+  t.match(judge(printed('true', '/etc/ssl/other.pem')), /INFLUXDB_HTTP_HTTPS_CERTIFICATE/)
+  t.equal(judge('[data]\n'), undefined, 'keys that are not printed say nothing')
+  t.equal(judge('not toml ['), undefined)
 })

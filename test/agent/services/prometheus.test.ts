@@ -108,6 +108,7 @@ await t.test('the stock files of Debian get TLS, and nothing else in them change
       serverName: 'm1.example.com',
       healthPath: '/-/ready',
       healthyStatuses: [200],
+      scheme: 'https',
       clientCertificate: false,
     },
   ])
@@ -216,7 +217,7 @@ await t.test('an ExecStart without a variable is used as it is, or reported', as
   t.equal(refused.kind === 'unsupported' && refused.reason.code, 'flags-not-editable')
   t.match(
     refused.kind === 'unsupported' && refused.reason.message,
-    `add --web.config.file=${WEB} to it`,
+    `put --web.config.file=${WEB} into its ExecStart`,
   )
   t.same(
     compiled.files.map(file => file.path),

@@ -11,6 +11,7 @@ import { createSealing } from '../../../controller/ca/sealed-key.ts'
 import { openAuthority } from '../../../controller/authorities.ts'
 import { databasePath } from '../../../controller/init.ts'
 import { openSqliteStore } from '../../../controller/store/sqlite.ts'
+import { until } from '../../lab/until.ts'
 import { report, serviceReport } from './fake-agent.ts'
 import {
   type AgentClient,
@@ -152,6 +153,8 @@ await t.test('who may talk to the agent listener', async t => {
     const poll = n2.get(`${AGENT_ROUTES.desired}?wait=60000`)
     poll.catch(() => {})
     t.equal((await n2.get(DESIRED)).status, 200)
+    const { presence } = running.controller.context
+    await until(() => presence.count() === 1, { what: 'the poll waits at the controller' })
 
     t.equal((await operator('DELETE', '/v1/nodes/n2')).status, 204)
 
@@ -216,7 +219,7 @@ await t.test('what an agent can say', async t => {
     t.match([proto.status, codeOf(proto)], [400, 'malformed-request'])
     const large = await say(n1, { filler: 'x'.repeat(300_000) })
     t.match([large.status, codeOf(large)], [413, 'body-too-large'])
-    const signing = await n1.post(AGENT_ROUTES.sign, { filler: 'x'.repeat(20_000) })
+    const signing = await n1.post(AGENT_ROUTES.sign, { filler: 'x'.repeat(40_000) })
     t.match([signing.status, codeOf(signing)], [413, 'body-too-large'])
     const strict = await n1.post(AGENT_ROUTES.lease, {
       purpose: 'rollout',

@@ -31,10 +31,22 @@ await t.test('an agent enrols, polls, signs, claims, reports and renews', async 
   t.teardown(() => remote.close())
 
   t.match(await remote.desired({ generation: undefined, waitMs: 0 }, signal), { nowMs: Number })
-  const waiting = remote.desired({ generation: undefined, waitMs: 30_000 }, signal)
+  /** Polls until there is a document; a plan is asked for before it. */
+  const documentAfter = async (known: number | undefined) => {
+    for (;;) {
+      const question = { generation: known, waitMs: 30_000 }
+      const { document, preview } = await remote.desired(question, signal)
+      if (document !== undefined) return parseDesiredState(document)
+      const planned = [serviceReport('prometheus', 'planned')]
+      if (preview !== undefined)
+        await remote.preview({ previewId: preview.previewId, services: planned }, signal)
+    }
+  }
+  const waiting = documentAfter(undefined)
   parsed(RolloutView, await operator('POST', '/v1/rollouts', { spec: SPEC }))
-  const staged = parseDesiredState((await waiting).document)
-  t.match(staged, { node: 'n1', mode: 'stage', generation: 1 })
+  const staged = await waiting
+  t.match(staged, { node: 'n1', mode: 'stage' })
+  t.equal(staged.generation, (staged.epoch ?? 0) + 1, 'also for who only looks at generations')
 
   const leafKey = await newKey()
   const chain = await remote.sign(
@@ -51,9 +63,7 @@ await t.test('an agent enrols, polls, signs, claims, reports and renews', async 
   const { generation, digest, mode } = staged
   const services = [serviceReport('prometheus', 'staged')]
   await remote.report(report({ sequence: 1, services, generation, digest, mode }), signal)
-  const permitted = parseDesiredState(
-    (await remote.desired({ generation, waitMs: 30_000 }, signal)).document,
-  )
+  const permitted = await documentAfter(generation)
   t.match(permitted, { mode: 'enforce', permit: true, contentDigest: staged.contentDigest })
   const claim = {
     purpose: 'rollout',
@@ -69,7 +79,9 @@ await t.test('an agent enrols, polls, signs, claims, reports and renews', async 
 
   const next = await newKey()
   const proof = signProof({ purpose: 'renew', context: ['n1'], key: next.privateKey })
-  t.match(await remote.renew(next.publicKeyPem, proof, signal), /^-----BEGIN CERTIFICATE-----/)
+  const renewed = await remote.renew(next.publicKeyPem, proof, signal)
+  t.match(renewed.certificateChain, /^-----BEGIN CERTIFICATE-----/)
+  t.same(renewed.identityTrust, [running.controller.identityRoot])
 
   t.equal((await operator('DELETE', '/v1/nodes/n1')).status, 204)
   await t.rejects(remote.desired({ generation, waitMs: 0 }, signal), { code: 'identity-refused' })

@@ -124,7 +124,7 @@ await t.test('a preview goes to its node once, and only its node answers it', as
 
 await t.test('an agent is there while it waits at us and for a while after', async t => {
   const clock = manualClock()
-  const presence = createPresence(clock)
+  const presence = createPresence({ clock })
   const n1 = { node: 'n1', seenAtMs: undefined }
   t.equal(presence.isOnline(n1), false, 'never heard of')
   t.equal(presence.isOnline({ node: 'old', seenAtMs: 5 }), true, 'may be on its way back to us')
@@ -142,6 +142,55 @@ await t.test('an agent is there while it waits at us and for a while after', asy
   t.strictSame([presence.takeHeard(), presence.takeHeard()], [['n1'], []])
   presence.forget('n1')
   t.equal(presence.seenAtMs(n1), undefined)
+
+  const [first, second] = [presence.attend('n1'), presence.attend('n1')]
+  presence.forget('n1')
+  first()
+  t.equal(presence.isOnline(n1), false, 'the end of a wait that was cut is no sign of life')
+  const third = presence.attend('n1')
+  second()
+  t.equal(presence.isOnline(n1), true)
+  third()
+})
+
+await t.test('how long an agent may be silent can be set', async t => {
+  const clock = manualClock()
+  const presence = createPresence({ clock, offlineAfterMs: 20_000 })
+  presence.heard('n1')
+  clock.advance(19_999)
+  t.equal(presence.isOnline({ node: 'n1', seenAtMs: undefined }), true)
+  t.equal(presence.isOnline({ node: 'old', seenAtMs: 5 }), true)
+  clock.advance(1)
+  t.equal(presence.isOnline({ node: 'n1', seenAtMs: undefined }), false)
+  t.equal(presence.isOnline({ node: 'old', seenAtMs: 5 }), false)
+})
+
+await t.test('who came and went is told without asking for everybody', async t => {
+  const clock = manualClock()
+  const presence = createPresence({ clock })
+  const first = presence.changedSince(undefined)
+  t.equal(first.nodes, undefined, 'who has not looked yet looks at all')
+
+  presence.heard('n1')
+  const leave = presence.attend('n2')
+  const came = presence.changedSince(first.cursor)
+  t.strictSame(came.nodes, ['n1', 'n2'])
+  presence.heard('n1')
+  t.strictSame(presence.changedSince(came.cursor).nodes, [], 'it was there before')
+
+  clock.advance(90_000)
+  const old = presence.changedSince(came.cursor)
+  t.equal(old.nodes, undefined, 'all who were there before this process have had their time')
+  leave()
+  clock.advance(90_000)
+  const gone = presence.changedSince(old.cursor)
+  t.strictSame(gone.nodes, ['n2'])
+  t.equal(presence.isOnline({ node: 'n2', seenAtMs: undefined }), false)
+
+  presence.heard('n1')
+  presence.forget('n1')
+  presence.note('n3')
+  t.strictSame(presence.changedSince(gone.cursor).nodes, ['n1', 'n3'])
 })
 
 await t.test('a bucket never gives more than its burst and its rate', async t => {

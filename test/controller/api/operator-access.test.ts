@@ -1,36 +1,118 @@
 import { fastify } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import t from 'tap'
+import { NODE_ROLLOUTS_ROUTE } from '../../../shared/contract/node-history.ts'
+import { NODE_PLAN_ROUTE } from '../../../shared/contract/node-plan.ts'
 import { OPERATOR_ROUTES } from '../../../shared/contract/operator-api.ts'
+import { ROLLOUT_PLAN_ROUTE } from '../../../shared/contract/rollout-plan.ts'
+import { ROLLOUT_VERB_ROUTES, ROLLOUT_VERBS } from '../../../shared/contract/rollout-verbs.ts'
+import { AUDIT_ROUTES } from '../../../shared/contract/audit.ts'
+import { OPERATOR_RECORD_ROUTES } from '../../../shared/contract/operators.ts'
+import { REASON_ROUTE } from '../../../shared/contract/reasons.ts'
+import { ROTATION_ROUTES } from '../../../shared/contract/rotations.ts'
+import { WATCH_ROUTE } from '../../../shared/contract/watch.ts'
 import { AGENT_ROUTES, ENROLL_ROUTES } from '../../../shared/contract/protocol.ts'
 import type { AgentCaller, OperatorCaller } from '../../../controller/api/caller.ts'
 import { describeOperatorApi } from '../../../controller/api/describe.ts'
 import { problemOf } from '../../../controller/api/errors.ts'
-import { enforcePolicies, type Policy } from '../../../controller/api/policy.ts'
+import { createOperatorSessions } from '../../../controller/api/operator-sessions.ts'
+import {
+  covers,
+  enforcePolicies,
+  type Policy,
+  type Right,
+  RIGHTS,
+} from '../../../controller/api/policy.ts'
+import { systemClock } from '../../../shared/clock.ts'
 import { OperationalError } from '../../../shared/errors.ts'
 import { call, codeOf, operatorOf, startController } from './support.ts'
 
-/** Every operator route with the least role that may use it; undefined: anybody. */
-const ROUTES: readonly (readonly [method: string, path: string, role: string | undefined])[] = [
+/** Every operator route with the right that it asks for; undefined: anybody. */
+const ROUTES: readonly (readonly [method: string, path: string, right: Right | undefined])[] = [
   ['GET', OPERATOR_ROUTES.health, undefined],
   ['GET', OPERATOR_ROUTES.openapi, undefined],
+  ['GET', OPERATOR_ROUTES.reference, undefined],
+  ['GET', WATCH_ROUTE, 'viewer'],
+  ['GET', OPERATOR_ROUTES.leases, 'viewer'],
+  ['GET', OPERATOR_ROUTES.enrollmentTokens, 'viewer'],
+  ['GET', OPERATOR_ROUTES.metrics, 'viewer'],
   ['GET', OPERATOR_ROUTES.whoami, 'viewer'],
   ['GET', OPERATOR_ROUTES.nodes, 'viewer'],
   ['POST', OPERATOR_ROUTES.nodes, 'operator'],
   ['GET', OPERATOR_ROUTES.node, 'viewer'],
   ['DELETE', OPERATOR_ROUTES.node, 'admin'],
+  ['PATCH', OPERATOR_ROUTES.node, 'operator'],
+  ['POST', NODE_PLAN_ROUTE, 'operator'],
+  ['GET', NODE_ROLLOUTS_ROUTE, 'viewer'],
   ['POST', OPERATOR_ROUTES.nodeToken, 'operator'],
   ['GET', OPERATOR_ROUTES.revisions, 'viewer'],
   ['GET', OPERATOR_ROUTES.revision, 'viewer'],
+  ['POST', OPERATOR_ROUTES.nodeRevoke, 'operator'],
   ['POST', OPERATOR_ROUTES.plans, 'operator'],
   ['GET', OPERATOR_ROUTES.rollouts, 'viewer'],
   ['POST', OPERATOR_ROUTES.rollouts, 'operator'],
   ['GET', OPERATOR_ROUTES.rollout, 'viewer'],
   ['GET', OPERATOR_ROUTES.rolloutEvents, 'viewer'],
   ['POST', OPERATOR_ROUTES.rolloutAbort, 'operator'],
+  ['POST', ROLLOUT_VERB_ROUTES.verb, 'operator'],
+  ['POST', ROLLOUT_VERB_ROUTES.nodeVerb, 'operator'],
+  ['GET', ROLLOUT_VERB_ROUTES.steps, 'viewer'],
+  ['GET', ROLLOUT_VERB_ROUTES.gates, 'viewer'],
+  ['GET', ROLLOUT_PLAN_ROUTE, 'viewer'],
+  ['GET', ROLLOUT_VERB_ROUTES.groups, 'viewer'],
+  ['GET', ROLLOUT_VERB_ROUTES.groupBudget, 'viewer'],
+  ['GET', ROLLOUT_VERB_ROUTES.debts, 'viewer'],
+  ['POST', ROLLOUT_VERB_ROUTES.forgiveDebt, 'operator'],
+  ['GET', ROLLOUT_VERB_ROUTES.freezes, 'viewer'],
+  ['GET', ROLLOUT_VERB_ROUTES.freeze, 'viewer'],
+  ['PUT', ROLLOUT_VERB_ROUTES.freeze, 'operator'],
+  ['DELETE', ROLLOUT_VERB_ROUTES.freeze, 'operator'],
   ['GET', OPERATOR_ROUTES.trust, 'viewer'],
+  ['GET', OPERATOR_ROUTES.backup, 'admin'],
+  ['GET', OPERATOR_ROUTES.certificates, 'viewer'],
+  ['GET', OPERATOR_ROUTES.certificateRequests, 'viewer'],
+  ['GET', OPERATOR_ROUTES.certificateRequestExport, 'operator'],
+  ['POST', OPERATOR_ROUTES.certificateRequestImport, 'operator'],
+  ['POST', OPERATOR_ROUTES.certificateRequestRefuse, 'operator'],
+  ['GET', OPERATOR_ROUTES.provided, 'viewer'],
+  ['GET', OPERATOR_ROUTES.providedPair, 'viewer'],
+  ['PUT', OPERATOR_ROUTES.providedPair, 'admin'],
+  ['DELETE', OPERATOR_ROUTES.providedPair, 'admin'],
+  ['GET', OPERATOR_ROUTES.authorities, 'viewer'],
+  ['GET', OPERATOR_ROUTES.authority, 'viewer'],
+  ['POST', ROTATION_ROUTES.authorityTaint, 'admin'],
+  ['GET', ROTATION_ROUTES.rotations, 'viewer'],
+  ['POST', ROTATION_ROUTES.rotations, 'admin'],
+  ['GET', ROTATION_ROUTES.rotation, 'viewer'],
+  ['POST', ROTATION_ROUTES.advance, 'confirmation'],
+  ['POST', ROTATION_ROUTES.resume, 'admin'],
+  ['POST', ROTATION_ROUTES.abort, 'admin'],
+  ['POST', ROTATION_ROUTES.taint, 'admin'],
+  ['GET', OPERATOR_ROUTES.acme, 'viewer'],
+  ['GET', OPERATOR_RECORD_ROUTES.operators, 'viewer'],
+  ['POST', OPERATOR_RECORD_ROUTES.operators, 'admin'],
+  ['GET', OPERATOR_RECORD_ROUTES.operator, 'viewer'],
+  ['PUT', OPERATOR_RECORD_ROUTES.operator, 'admin'],
+  ['DELETE', OPERATOR_RECORD_ROUTES.operator, 'admin'],
+  ['GET', OPERATOR_RECORD_ROUTES.tokens, 'viewer'],
+  ['POST', OPERATOR_RECORD_ROUTES.tokens, 'admin'],
+  ['DELETE', OPERATOR_RECORD_ROUTES.token, 'admin'],
+  ['POST', OPERATOR_RECORD_ROUTES.deniedCertificates, 'admin'],
+  ['GET', REASON_ROUTE, 'viewer'],
+  ['GET', AUDIT_ROUTES.audit, 'viewer'],
+  ['GET', AUDIT_ROUTES.record, 'viewer'],
+  ['GET', AUDIT_ROUTES.head, 'viewer'],
+  ['GET', AUDIT_ROUTES.verify, 'viewer'],
 ]
-const RANKS = ['viewer', 'operator', 'admin']
+
+/** Who may do what, written down a second time, so that nobody changes it by mistake. */
+const HAVING: Readonly<Record<Right, readonly string[]>> = {
+  viewer: ['viewer', 'operator', 'approver', 'admin'],
+  operator: ['operator', 'admin'],
+  approval: ['operator', 'approver', 'admin'],
+  confirmation: ['approver', 'admin'],
+  admin: ['admin'],
+}
 
 await t.test('the API description has every route, and the table above is complete', async t => {
   const description = await describeOperatorApi('1.2.3')
@@ -49,9 +131,9 @@ await t.test('the API description has every route, and the table above is comple
     },
     responses: { 201: { content: { 'application/json': { schema: { type: 'object' } } } } },
   })
-  for (const [method, path, role] of ROUTES) {
+  for (const [method, path, right] of ROUTES) {
     const operation = paths[path.replaceAll(/:(\w+)/g, '{$1}')][method.toLowerCase()]
-    t.strictSame(operation.security, role === undefined ? undefined : [{ token: [] }], path)
+    t.strictSame(operation.security, right === undefined ? undefined : [{ token: [] }], path)
     const problem = operation.responses.default.content['application/problem+json'].schema
     t.match(problem, { properties: { code: { type: 'string' } } })
   }
@@ -63,17 +145,22 @@ await t.test('every route asks for its role, and only the operator listener has 
   const tokens = {
     viewer: running.viewerToken,
     operator: running.operatorToken,
+    approver: running.approverToken,
     admin: running.adminToken,
   }
   const tls = { ca: controller.identityRoot }
   const concrete = (path: string) =>
-    path.replace(':name', 'no-such').replace(':number', '999').replace(':id', 'no-such')
+    path
+      .replace(':name', 'no-such')
+      .replace(':number', '999')
+      .replace(':sequence', '999')
+      .replace(':id', 'no-such')
 
-  for (const [method, route, least] of ROUTES) {
+  for (const [method, route, right] of ROUTES) {
     const path = concrete(route)
     const url = `${controller.urls.operator}${path}`
     const anonymous = await call({ url, method, tls })
-    if (least === undefined) t.equal(anonymous.status, 200, `${method} ${route}: anybody`)
+    if (right === undefined) t.equal(anonymous.status, 200, `${method} ${route}: anybody`)
     else
       t.strictSame(
         [anonymous.status, codeOf(anonymous), anonymous.headers['www-authenticate']],
@@ -87,7 +174,7 @@ await t.test('every route asks for its role, and only the operator listener has 
         path,
         method === 'POST' ? {} : undefined,
       )
-      const allowed = least === undefined || RANKS.indexOf(role) >= RANKS.indexOf(least)
+      const allowed = right === undefined || HAVING[right].includes(role)
       t.equal(status !== 403 && status !== 401, allowed, `${method} ${route} as ${role}: ${status}`)
       t.ok(status < 500, `${method} ${route} as ${role}: ${status}`)
     }
@@ -113,6 +200,35 @@ await t.test('every route asks for its role, and only the operator listener has 
       )
 })
 
+await t.test('of the verbs of a rollout an approver may approve, and nothing else', async t => {
+  const running = await startController(t)
+  const tokens = {
+    viewer: running.viewerToken,
+    operator: running.operatorToken,
+    approver: running.approverToken,
+    admin: running.adminToken,
+  }
+
+  for (const verb of [...ROLLOUT_VERBS, 'constructor', 'appr%6fve'])
+    for (const [role, token] of Object.entries(tokens)) {
+      const { status } = await operatorOf(running, token)('POST', `/v1/rollouts/x/${verb}`, {})
+      const isApproval = verb === 'approve' || verb === 'appr%6fve'
+      const allowed = HAVING[isApproval ? 'approval' : 'operator'].includes(role)
+      t.equal(status !== 403, allowed, `${verb} as ${role}: ${status}`)
+    }
+})
+
+await t.test('the table of rights is the one above, and says which role covers which', async t => {
+  t.strictSame({ ...RIGHTS }, HAVING)
+  const roles = ['viewer', 'operator', 'approver', 'admin'] as const
+  const covered = (role: (typeof roles)[number]) => roles.filter(other => covers(role, other))
+
+  t.strictSame(covered('viewer'), ['viewer'])
+  t.strictSame(covered('operator'), ['viewer', 'operator'])
+  t.strictSame(covered('approver'), ['viewer', 'approver'])
+  t.strictSame(covered('admin'), roles)
+})
+
 await t.test('tokens that are almost right are wrong, in the same words', async t => {
   const running = await startController(t)
   const good = running.adminToken
@@ -121,9 +237,10 @@ await t.test('tokens that are almost right are wrong, in the same words', async 
     'x',
     good.slice(0, -1),
     `${good}A`,
-    good.replace('tfo1.', 'tfo2.'),
+    good.replace('tlsf_', 'tlsg_'),
+    good.replace(/^tlsf_(\w{16})_/, 'tlsf_$1.'),
     good.replace(/.$/, last => (last === 'A' ? 'B' : 'A')),
-    good.replace(/^tfo1\.[0-9a-f]{16}/, `tfo1.${'0'.repeat(16)}`),
+    good.replace(/^tlsf_[0-9a-f]{16}/, `tlsf_${'0'.repeat(16)}`),
   ]
   const answers = await Promise.all(
     bad.map(token => operatorOf(running, token)('GET', '/v1/whoami')),
@@ -199,9 +316,15 @@ await t.test('what an operator sends is checked', async t => {
 await t.test('a route without a policy, or on the wrong listener, does not start', async t => {
   const declare = (policy: Policy | undefined) => {
     const app = fastify({ https: {} }).withTypeProvider<ZodTypeProvider>()
-    const viewer: OperatorCaller = { name: '', role: 'viewer' }
+    const credential = { kind: 'token', id: '', expiresAtMs: undefined } as const
+    const viewer: OperatorCaller = { name: '', role: 'viewer', credential }
     const nobody: AgentCaller = { node: '', fingerprint: '', publicKeyDigest: '' }
-    enforcePolicies(app, 'operator', { agent: async () => nobody, operator: async () => viewer })
+    enforcePolicies(app, 'operator', {
+      agent: async () => nobody,
+      operator: async () => viewer,
+      endsSoon: () => undefined,
+      sessions: createOperatorSessions(systemClock),
+    })
     app.get('/x', policy === undefined ? {} : { config: { policy } }, async () => 'x')
     return app.ready()
   }

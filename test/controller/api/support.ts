@@ -11,15 +11,20 @@ import type * as z from 'zod/mini'
 import { parseEnrollAnswer } from '../../../shared/contract/agent-api.ts'
 import { NodeAdded } from '../../../shared/contract/operator-api.ts'
 import { ENROLL_ROUTES } from '../../../shared/contract/protocol.ts'
-import { systemClock } from '../../../shared/clock.ts'
+import { type Clock, systemClock } from '../../../shared/clock.ts'
 import { createLogger } from '../../../shared/log.ts'
 import { parseToken } from '../../../shared/pki/enrollment-token.ts'
 import { generateKey } from '../../../shared/pki/keys.ts'
 import { signProof } from '../../../shared/pki/proof.ts'
 import { Secret } from '../../../shared/secret.ts'
-import { type Controller, createController } from '../../../controller/controller.ts'
+import {
+  type Controller,
+  type ControllerConfig,
+  createController,
+} from '../../../controller/controller.ts'
 import { addCredential } from '../../../controller/credentials.ts'
 import { initController } from '../../../controller/init.ts'
+import { lintIssued } from '../../support/lint-issued.ts'
 
 export interface Running {
   readonly controller: Controller
@@ -27,16 +32,33 @@ export interface Running {
   readonly adminToken: string
   readonly operatorToken: string
   readonly viewerToken: string
+  readonly approverToken: string
   readonly passphrase: Secret
   /** Everything that was logged. */
   readonly log: string[]
   /** Moves the controller's wall clock. */
   readonly advance: (ms: number) => void
+  /** Moves the clock by which it knows how long it has heard nothing of somebody. */
+  readonly elapse: (ms: number) => void
+  /** How many wait at it for just this long. */
+  readonly waiting: (ms: number) => number
+  /** Ends their waits, as if the time had passed. */
+  readonly endWaits: (ms: number) => void
+  /** Stops the controller and starts another one on the same data. */
+  restart(): Promise<Running>
 }
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 
-export async function startController(t: Test): Promise<Running> {
+export async function startController(
+  t: Test,
+  more: Pick<
+    ControllerConfig,
+    'acme' | 'publicRoots' | 'metricsListen' | 'webhooks' | 'operatorCa'
+  > = {},
+  /** Does something with its data before it starts. */
+  prepare: (dataDir: string) => Promise<void> = async () => {},
+): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), 'tlsfleet-'))
   const dataDir = join(directory, 'data')
   const passphrase = new Secret('correct horse battery staple')
@@ -47,41 +69,73 @@ export async function startController(t: Test): Promise<Running> {
     nowMs: Date.now(),
     random: randomBytes,
   })
-  const token = async (role: 'viewer' | 'operator') =>
+  const token = async (role: 'viewer' | 'operator' | 'approver') =>
     (
       await addCredential({ dataDir, name: role, role, nowMs: Date.now(), random: randomBytes })
     ).reveal()
   const [viewerToken, operatorToken] = [await token('viewer'), await token('operator')]
+  const approverToken = await token('approver')
   const log: string[] = []
   let aheadMs = 0
-  const controller = await createController({
-    dataDir,
-    passphrase,
-    listen: { operator: LOOPBACK, agent: LOOPBACK, enroll: LOOPBACK },
-    publicNames: ['localhost'],
-    clock: { ...systemClock, now: () => Date.now() + aheadMs },
-    log: createLogger({
-      name: 'test',
-      level: 'debug',
-      destination: { write: line => log.push(line) },
-    }),
-  })
+  let elapsedMs = 0
+  const waits = new Set<{ readonly ms: number; readonly over: AbortController }>()
+  const clock: Clock = {
+    now: () => Date.now() + aheadMs,
+    monotonic: () => systemClock.monotonic() + elapsedMs,
+    sleep(ms, signal) {
+      const wait = { ms, over: new AbortController() }
+      waits.add(wait)
+      const ends = signal === undefined ? [wait.over.signal] : [wait.over.signal, signal]
+      return systemClock.sleep(ms, AbortSignal.any(ends)).finally(() => waits.delete(wait))
+    },
+  }
+  const waitsOf = (ms: number) => [...waits].filter(wait => wait.ms === ms)
+  const start = () =>
+    createController({
+      ...more,
+      dataDir,
+      passphrase,
+      listen: { operator: LOOPBACK, agent: LOOPBACK, enroll: LOOPBACK },
+      publicNames: ['localhost'],
+      clock,
+      log: createLogger({
+        name: 'test',
+        level: 'debug',
+        destination: { write: line => log.push(line) },
+      }),
+    })
+  await prepare(dataDir)
+  let controller = await start()
   t.teardown(async () => {
     await controller.close()
+    const findings = lintIssued(dataDir)
     rmSync(directory, { recursive: true })
+    if (findings.length > 0) throw new Error(`was issued here: ${findings.join('; ')}`)
   })
-  return {
+  const running: Running = {
     controller,
     dataDir,
     adminToken: adminToken.reveal(),
     viewerToken,
     operatorToken,
+    approverToken,
     passphrase,
     log,
     advance: ms => {
       aheadMs += ms
     },
+    elapse: ms => {
+      elapsedMs += ms
+    },
+    waiting: ms => waitsOf(ms).length,
+    endWaits: ms => waitsOf(ms).forEach(({ over }) => over.abort()),
+    async restart() {
+      await controller.close()
+      controller = await start()
+      return { ...running, controller }
+    },
   }
+  return running
 }
 
 export interface Answer {
@@ -163,8 +217,13 @@ export function operatorOf({ controller, adminToken }: Running, token = adminTok
 }
 
 /** Adds a node and gives its enrolment token. */
-export async function addNode(operator: Operator, name: string, labels = {}): Promise<string> {
-  const names = { dns: [`${name}.example.org`], ip: ['10.1.2.3'] }
+export async function addNode(
+  operator: Operator,
+  name: string,
+  labels = {},
+  ip = '10.1.2.3',
+): Promise<string> {
+  const names = { dns: [`${name}.example.org`], ip: [ip] }
   const answer = await operator('POST', '/v1/nodes', { name, labels, names })
   if (answer.status !== 201) throw new Error(`${answer.status}: ${answer.text}`)
   return NodeAdded.parse(answer.body).enrollment.token
@@ -242,8 +301,9 @@ export async function joinFleet(
   operator: Operator,
   name: string,
   labels = {},
+  ip?: string,
 ): Promise<AgentClient> {
-  const token = await addNode(operator, name, labels)
+  const token = await addNode(operator, name, labels, ip)
   const key = await newKey()
   const answer = await enroll(running, token, key)
   if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`)

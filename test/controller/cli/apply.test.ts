@@ -97,6 +97,7 @@ await t.test('a rollout that succeeds is told line by line and ends with the rec
   t.equal(out, golden('apply', out))
   const asked = controller.requests.slice(before).map(({ method, path }) => `${method} ${path}`)
   t.strictSame(asked, [
+    'POST /v1/plans',
     'POST /v1/rollouts',
     'GET /v1/rollouts/r7/events?after=0&wait=25000',
     'GET /v1/rollouts/r7/events?after=2&wait=25000',
@@ -158,6 +159,37 @@ await t.test('without --yes the plan is shown and a person is asked', async t =>
   t.equal(yes.err, 'Apply these changes? [y/N] ')
 })
 
+await t.test('what would be refused is told with the plan, and nobody is asked', async t => {
+  const reason = { code: 'coordinated-change', message: 'm1 cannot be changed apart' }
+  controller.answer({
+    'POST /v1/plans': { body: { ...plan, refused: reason } },
+    'POST /v1/rollouts': refusal(409, 'coordinated-change', 'nothing of it is begun'),
+  })
+  const started = () => controller.requests.filter(one => one.path === '/v1/rollouts').length
+  const before = started()
+
+  const asked = await tlsfleet(['apply', '-f', file], { config, typed: 'yes' })
+
+  t.equal(asked.code, 1)
+  t.match(asked.out, 'Refused as it is: m1 cannot be changed apart (coordinated-change)')
+  t.equal(asked.err, 'nothing was applied\n')
+  t.equal(started(), before)
+  const given = await tlsfleet(['apply', '-f', file, '--yes'], { config })
+  t.equal(given.code, 1)
+  t.match(given.err, /nothing of it is begun.*coordinated-change/s)
+  const digest = '1'.repeat(64)
+  const head = { digest, kind: 'change', revision: 1, author: 'ada', settings: {} }
+  const moves = { ...plan, digest, rollout: { ...head, groups: [], windows: [], phases: [] } }
+  const planned = async (body: object) => {
+    controller.answer({ 'POST /v1/plans': { body } })
+    return (await tlsfleet(['plan', '-f', file], { config })).out
+  }
+  const refused = await planned({ ...moves, refused: reason })
+  t.match(refused, 'Refused as it is: m1')
+  t.notMatch(refused, 'Exactly this')
+  t.match(await planned(moves), `Exactly this: tlsfleet apply -f ${file} --plan ${digest}`)
+})
+
 await t.test('a spec that changes nothing is recorded without a question', async t => {
   const done = rolloutView({ id: 'none', status: 'succeeded', steps: [] })
   controller.answer({ 'POST /v1/plans': { body: emptyPlan }, 'POST /v1/rollouts': { body: done } })
@@ -208,6 +240,42 @@ await t.test('--detach starts the rollout, and rollout follow tells it from the 
   t.equal(followed.code, 0)
   t.match(followed.out, /^12:00:01Z  rollout planned\n/)
   t.match(followed.out, 'Rollout r7 of revision 13 succeeded after 9s')
+})
+
+await t.test('what a node waits for while it prepares is told once', async t => {
+  const message = 'influxdb: its request 5f0c2a1e waits to be signed'
+  const reason = { code: 'certificate-pending', message }
+  const held = (other: 'assigned' | 'staged') =>
+    rolloutView({
+      status: 'staging',
+      steps: [
+        step({ node: 'data-1', state: 'assigned', reason }),
+        step({ node: 'prom-1', state: other }),
+      ],
+    })
+  const assigned = ['data-1', 'prom-1'].map((node, index) => ({
+    version: index + 1,
+    kind: 'node-assigned',
+    node,
+  }))
+  tellRollout([
+    { rollout: held('assigned'), events: assigned },
+    { rollout: held('staged'), events: [{ version: 3, kind: 'node-staged', node: 'prom-1' }] },
+    { rollout: succeeded, events: [{ version: 4, kind: 'ended' }] },
+  ])
+  tellNodes([changed('data-1'), changed('prom-1')])
+  controller.answer({ 'GET /v1/rollouts': { body: { rollouts: [held('staged')] } } })
+  const before = controller.requests.length
+
+  const { out } = await tlsfleet(['rollout', 'follow', 'r7'], { config })
+  const list = await tlsfleet(['rollout', 'ls'], { config })
+
+  t.equal(out.split(`data-1  preparing: ${message}`).length, 2)
+  t.match(list.out, `waits for data-1: ${message}`)
+  const waits = controller.requests
+    .slice(before)
+    .flatMap(({ path }) => /after=(\d+&wait=\d+)/.exec(path)?.[1] ?? [])
+  t.match(waits.slice(-3), ['2&wait=5000', '3&wait=25000', '4&wait=25000'])
 })
 
 await t.test('a controller that is away for a while does not end the view', async t => {

@@ -20,6 +20,8 @@ export interface Surroundings {
   readonly input?: string
   /** What a person types when asked; undefined: there is nobody. */
   readonly typed?: string
+  /** What a person types when asked for a secret. */
+  readonly typedSecretly?: string
   readonly columns?: number
   /** Default: NOW_MS. */
   readonly nowMs?: number
@@ -33,7 +35,15 @@ export async function tlsfleet(
   argv: readonly string[],
   surroundings: Surroundings,
 ): Promise<Outcome> {
-  const { config, input = '', typed, columns, environment = {}, onText } = surroundings
+  const {
+    config,
+    input = '',
+    typed,
+    typedSecretly,
+    columns,
+    environment = {},
+    onText,
+  } = surroundings
   let out = ''
   let err = ''
   const terminal: Terminal = {
@@ -51,6 +61,10 @@ export async function tlsfleet(
     ask: async question => {
       err += question
       return typed ?? ''
+    },
+    askSecretly: async question => {
+      err += question
+      return typedSecretly ?? ''
     },
     readInput: async () => input,
   }

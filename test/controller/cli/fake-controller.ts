@@ -23,6 +23,7 @@ export interface Request {
   /** Path and query. */
   readonly path: string
   readonly body: unknown
+  readonly headers: IncomingMessage['headers']
 }
 
 export interface Answer {
@@ -30,10 +31,14 @@ export interface Answer {
   readonly body?: unknown
   /** Sent as it is, in place of a JSON body. */
   readonly text?: string
+  /** `application/json` when absent. */
+  readonly type?: string
 }
 
 /** By `METHOD /path` without the query. */
-export type Answers = Readonly<Record<string, Answer | ((request: Request) => Answer)>>
+export type Answers = Readonly<
+  Record<string, Answer | ((request: Request) => Answer | Promise<Answer>)>
+>
 
 export interface FakeController {
   readonly url: string
@@ -60,20 +65,23 @@ export async function startFakeController(
     const { method = '', url = '' } = incoming
     const hasBody = Number(incoming.headers['content-length'] ?? 0) > 0
     const body: unknown = hasBody ? await json(incoming) : undefined
-    const request = { method, path: url, body }
+    const request = { method, path: url, body, headers: incoming.headers }
     requests.push(request)
-    const isKnown = incoming.headers.authorization === `Bearer ${TOKEN}`
+    // The description of the API is for everybody.
+    const isKnown =
+      url === '/v1/openapi.json' || incoming.headers.authorization === `Bearer ${TOKEN}`
     const found = answers[`${method} ${url.split('?')[0]}`]
     const {
       status,
       body: content,
       text,
+      type = 'application/json',
     } = isKnown
       ? typeof found === 'function'
-        ? found(request)
+        ? await found(request)
         : (found ?? refusal(404, 'not-found', 'there is no such thing'))
       : refusal(401, 'token-unknown', 'the token is not known')
-    outgoing.writeHead(status ?? 200, { 'content-type': 'application/json' })
+    outgoing.writeHead(status ?? 200, { 'content-type': type })
     outgoing.end(text ?? JSON.stringify(content))
   }
   return {
@@ -118,7 +126,7 @@ export function contextFile(controller: FakeController, token = TOKEN): string {
   return path
 }
 
-function createAuthority() {
+export function createAuthority() {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const nowMs = Math.floor(Date.now() / 1_000) * 1_000
   const dates = { notBeforeMs: nowMs - 3_600_000, notAfterMs: nowMs + 3_600_000 }

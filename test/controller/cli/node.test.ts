@@ -8,6 +8,7 @@ const enrollment = { token: 'tfe1.abc', expiresAtMs: NOW_MS + 3_600_000, command
 const controller = await startFakeController({
   'POST /v1/nodes': { body: { node: nodeView(), enrollment } },
   'POST /v1/nodes/prom-1/token': { body: enrollment },
+  'POST /v1/nodes/prom-1/revoke': { body: nodeView() },
   'DELETE /v1/nodes/prom-1': { status: 204, text: '' },
 })
 t.teardown(() => controller.close())
@@ -54,6 +55,26 @@ await t.test('what the controller finds wrong with a request is listed by its ke
     err,
     'names.dns.0: is too long\nerror: could not add node a: the request is not valid (malformed-request)\n',
   )
+})
+
+await t.test('labels and names are changed, and what was not named stays as it is', async t => {
+  controller.answer({ 'PATCH /v1/nodes/prom-1': { body: nodeView() } })
+  const labels = ['--label', 'role=web', '--unlabel', 'old', 'older', '--reason', 'moved']
+  const { code, out, err } = await tlsfleet(['node', 'set', 'prom-1', ...labels], { config })
+  t.equal(code, 0, err)
+  t.match(out, /prom-1/)
+  t.match(err, /tlsfleet apply/)
+  t.strictSame(controller.requests.at(-1)?.body, {
+    labels: { role: 'web', old: null, older: null },
+    reason: 'moved',
+  })
+  await tlsfleet(['node', 'set', 'prom-1', '--dns', 'a', 'b', '--outside-zones'], { config })
+  t.strictSame(controller.requests.at(-1)?.body, { names: { dns: ['a', 'b'] }, outsideZones: true })
+
+  const before = controller.requests.length
+  const nothing = await tlsfleet(['node', 'set', 'prom-1'], { config })
+  t.match(nothing, { code: 1, err: /nothing is to be changed .*--unlabel/s })
+  t.equal(controller.requests.length, before)
 })
 
 await t.test('a new token is printed in the same way', async t => {
@@ -109,6 +130,22 @@ await t.test('a node is removed when a person says so, or --yes does', async t =
   t.match(refused.err, /\[y\/N\] nothing was removed\n$/)
   t.equal(agreed.out, 'node prom-1 removed\n')
   t.strictSame(JSON.parse(given.out), { removed: 'prom-1' })
+})
+
+await t.test('a node is revoked when a person says so, or --yes does', async t => {
+  const sent = () => controller.requests.filter(({ path }) => path.endsWith('/revoke')).length
+  const revoke = ['node', 'revoke', 'prom-1']
+
+  const refused = await tlsfleet(revoke, { config, typed: '' })
+  t.equal(sent(), 0)
+  const given = await tlsfleet([...revoke, '--yes'], { config })
+  const json = await tlsfleet([...revoke, '--yes', '--json'], { config })
+
+  t.equal(sent(), 2)
+  t.equal(refused.code, 1)
+  t.match(refused.err, /cut off until it is enrolled .* \[y\/N\] nothing was revoked\n$/)
+  t.equal(given.out, 'node prom-1 revoked; to take it back: tlsfleet node token prom-1\n')
+  t.equal(JSON.parse(json.out).name, 'prom-1')
 })
 
 await t.test('a name is one segment of a path, whatever it holds', async t => {

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { printable, printableText, toJson, toJsonLine } from '../../../controller/cli/output.ts'
+import {
+  printable,
+  printableText,
+  processTerminal,
+  toJson,
+  toJsonLine,
+} from '../../../controller/cli/output.ts'
 
 await t.test(
   'no text that is printed for people holds a control character but the line feed',
@@ -28,4 +34,12 @@ await t.test('a printable copy keeps the shape of what it copies', async t => {
 await t.test('JSON ends with a line feed, and an event is one line', async t => {
   t.equal(toJson({ a: 1 }), '{\n  "a": 1\n}\n')
   t.equal(toJsonLine({ a: 'x\ny' }), '{"a":"x\\ny"}\n')
+})
+
+await t.test('a process that runs many commands listens to its output once', async t => {
+  const before = process.stdout.listenerCount('error')
+
+  for (let command = 0; command < 20; command++) processTerminal()
+
+  t.equal(process.stdout.listenerCount('error'), before + 1)
 })

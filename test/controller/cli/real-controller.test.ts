@@ -2,6 +2,7 @@
 // is left to the tests with the fake controller.
 
 import { readFileSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
 import { join } from 'node:path'
 import t from 'tap'
 import { readConfig, storeContext } from '../../../controller/cli/context.ts'
@@ -31,7 +32,7 @@ await t.test('init makes a controller and a login, and never shows the token', a
   t.match(made.out, `The controller of fleet demo is ready in ${dataDir}.`)
   t.match(made.out, `\n  tlsfleet-controller serve --data-dir ${dataDir}\n`)
   t.match(readFileSync(join(dataDir, 'controller.toml'), 'utf8'), 'publicNames = ["127.0.0.1"]')
-  t.match(context, { url: 'https://127.0.0.1:8443', token: /^tfo1\./ })
+  t.match(context, { url: 'https://127.0.0.1:8443', token: /^tlsf_/ })
   t.notMatch(made.out + made.err, context?.token ?? 'no token')
 })
 
@@ -79,7 +80,7 @@ await t.test('the login of init works, and so does one by pin', async t => {
     {
       config,
       nowMs: Date.now(),
-      input: context.token,
+      input: context.token ?? '',
     },
   )
   storeContext(config, 'by-init', { ...context, url })
@@ -89,6 +90,24 @@ await t.test('the login of init works, and so does one by pin', async t => {
   t.equal(login.out, 'logged in to fleet demo as admin (admin), context demo\n')
   t.equal(status.err, '')
   t.equal(status.out, 'no nodes yet; add one: tlsfleet node add NAME --dns NAME\n')
+})
+
+await t.test('the CA of the controller is another one than that of the services', async t => {
+  const health = (ca: string) => {
+    const { hostname, port } = new URL(controller.urls.operator)
+    return new Promise<number | undefined>((resolve, reject) => {
+      const asked = get({ hostname, port, path: '/v1/healthz', ca }, answer => {
+        answer.resume()
+        resolve(answer.statusCode)
+      })
+      asked.on('error', reject)
+    })
+  }
+  const [own, services] = [await command('trust', '--controller'), await command('trust')]
+
+  t.strictSame([own.err, services.err], ['', ''])
+  t.type(await health(own.out), 'number')
+  await t.rejects(health(services.out), { code: /CERT|ISSUER/ })
 })
 
 await t.test('nodes are added, listed, shown, given tokens', async t => {
@@ -106,6 +125,19 @@ await t.test('nodes are added, listed, shown, given tokens', async t => {
   t.match((await command('node', 'token', 'prom-1')).out, /^tlsfleet-agent enroll/)
   t.match((await command('node', 'show', 'prom-9')).err, /there is no node prom-9 \(not-found\)/)
   t.match((await command('status')).out, /\n2 nodes: 2 pending\n$/)
+})
+
+await t.test('before there is a node the certificates are those of the CAs', async t => {
+  const all = await command('certs')
+  const soon = await command('certs', '--forecast')
+  const late = await command('certs', '--expiring', '1100d', '--json')
+
+  t.strictSame([all.err, all.code, all.out.match(/\(?service-root/g)?.length], ['', 0, 1])
+  t.match(all.out, /\n4 certificates: 4 ok; the first ends in 109\d d \((identity|service)-inter/)
+  t.strictSame([soon.code, soon.out], [0, 'no certificates end within 30d if nothing changes\n'])
+  t.equal(late.code, 2)
+  t.match(JSON.parse(late.out).certificates, [{ unrenewed: { code: 'ca-not-renewed' } }, {}])
+  t.match((await command('certs', '--node', 'prom-9')).err, /no node prom-9 \(not-found\)/)
 })
 
 await t.test('mistakes in a spec are shown with their lines', async t => {

@@ -130,6 +130,7 @@ export const plan: PlanView = {
     },
   ],
   changes: 3,
+  windows: [{ code: 'window-elasticsearch-kibana', message: 'kibana waits for Elasticsearch' }],
   unselected: ['spare-1'],
 }
 
@@ -137,6 +138,7 @@ export const emptyPlan: PlanView = {
   specDigest: 'a'.repeat(64),
   nodes: [{ node: 'prom-2', result: 'none', reason: inSync, services: [serviceReport()] }],
   changes: 0,
+  windows: [],
   unselected: [],
 }
 

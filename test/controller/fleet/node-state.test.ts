@@ -3,8 +3,7 @@ import { nodeState, type NodeFacts } from '../../../controller/fleet/node-state.
 import type { OutcomeKind, ServiceReport } from '../../../shared/contract/report.ts'
 import { ServiceTls } from '../../../shared/contract/service.ts'
 
-const prometheus = ServiceTls.parse({
-  service: 'prometheus',
+const server = {
   certificate: {
     issuer: 'self-signed',
     names: { dns: ['a'], ip: [] },
@@ -12,12 +11,9 @@ const prometheus = ServiceTls.parse({
     renewBeforeMs: 1,
   },
   trust: [],
-})
-const influxdb = {
-  ...prometheus,
-  service: 'influxdb',
-  options: { meta: 'leave', cluster: 'leave' },
-} as const
+}
+const prometheus = ServiceTls.parse({ service: 'prometheus', ...server })
+const influxdb = ServiceTls.parse({ service: 'influxdb', ...server })
 
 function service(
   outcome: OutcomeKind,
@@ -62,6 +58,11 @@ const CASES: Readonly<Record<string, readonly [NodeFacts, state: string, code: s
     facts([service('in-sync')], { report: { observedGeneration: 3, services: [], problem } }),
     'failed',
     'desired-refused',
+  ],
+  'locked out, whatever else': [
+    facts([service('in-sync')], { lock: { code: 'identity-cloned', message: 'two machines' } }),
+    'locked',
+    'identity-cloned',
   ],
   'nothing desired': [facts([], { desired: undefined }), 'idle', 'nothing-desired'],
   'an empty content': [

@@ -35,23 +35,42 @@ await t.test('a spec is parsed with defaults filled in', async t => {
   t.match(first, {
     service: 'prometheus',
     nodes: { labels: { role: ['monitoring', 'web'] }, names: ['n1'] },
-    names: { dns: ['prometheus.example.org'], ip: [] },
-    issuer: 'internal',
-    key: 'ec-p256',
-    lifetimeMs: 30 * 86_400_000,
-    renewBeforeMs: 10 * 86_400_000,
-    minVersion: '1.3',
-    clientAuth: 'none',
+    tls: 'on',
+    server: {
+      names: { dns: ['prometheus.example.org'], ip: [] },
+      issuer: 'internal',
+      key: 'ec-p256',
+      lifetimeMs: 30 * 86_400_000,
+      renewBeforeMs: 10 * 86_400_000,
+      minVersion: '1.3',
+      clientAuth: 'none',
+    },
     verify: { stableForMs: 5_000, deadlineMs: 300_000 },
     options: { externalUrl: 'leave' },
   })
   t.match(second, {
     service: 'influxdb',
     nodes: 'all',
-    lifetimeMs: 90 * 86_400_000,
-    minVersion: '1.2',
+    server: { lifetimeMs: 90 * 86_400_000, minVersion: '1.2' },
   })
 })
+
+await t.test(
+  'off is a word, and a product that is only a client has no certificate to speak of',
+  async t => {
+    const head = 'version: 1\nfleet: demo\ndefaults: { tls: off }\nservices:\n'
+    const parsed = parseFleetSpec(
+      `${head}  - { service: telegraf, nodes: all }\n  - { service: kibana, nodes: all, tls: on, port: 443 }\n`,
+    )
+    assert(parsed.kind === 'ok', JSON.stringify(parsed))
+    const [telegraf, kibana] = parsed.spec.services
+    t.match(telegraf, { tls: 'off', server: undefined })
+    t.match(kibana, { tls: 'on', server: { port: 443 } })
+    t.strictSame(problemsOf(`${head}  - { service: telegraf, nodes: all, issuer: files }\n`), [
+      '5:38 services[0].issuer: unknown key `issuer`; known here: service, nodes, tls, verify, options',
+    ])
+  },
+)
 
 await t.test('the digest is of the meaning, not of the text', async t => {
   const same = GOOD.replace('defaults: {', '# a comment\ndefaults: { key: ec-p256,').replace(
@@ -86,7 +105,7 @@ const PROBLEMS: Readonly<Record<string, readonly [text: string, ...problems: str
   ],
   'a product with a typing error': [
     'version: 1\nfleet: demo\nservices:\n  - service: prometheuss\n    nodes: all\n',
-    '4:14 services[0].service: must be `prometheus` or `influxdb`, not `prometheuss`; did you mean `prometheus`?',
+    '4:14 services[0].service: must be `alertmanager`, `elasticsearch`, `influxdb`, `influxdb-meta`, `kibana`, `metricbeat`, `node-exporter`, `prometheus` or `telegraf`, not `prometheuss`; did you mean `prometheus`?',
   ],
   'no product and no nodes': [
     'version: 1\nfleet: demo\nservices:\n  - { nodes: all }\n  - { service: influxdb }\n',
@@ -153,7 +172,7 @@ const PROBLEMS: Readonly<Record<string, readonly [text: string, ...problems: str
   ],
   'trust that would not be used': [
     `${head}    trust: ["-----BEGIN CERTIFICATE-----"]\n`,
-    '6:12 services[0].trust: trust is for issuer `files`; the other issuers bring their own',
+    '6:12 services[0].trust: trust is for the issuers files, provided, csr, acme; the other issuers bring their own',
     '6:13 services[0].trust[0]: is not a certificate in PEM form',
   ],
   'a name that is none': [
@@ -162,8 +181,8 @@ const PROBLEMS: Readonly<Record<string, readonly [text: string, ...problems: str
   ],
   'prototype keys': [
     `${head}    __proto__: { x: 1 }\n    constructor: 1\n`,
-    '6:5 services[0].__proto__: unknown key `__proto__`; known here: service, nodes, names, issuer, key, lifetime, renewBefore, minVersion, clientAuth, verify, trust, options',
-    '7:5 services[0].constructor: unknown key `constructor`; known here: service, nodes, names, issuer, key, lifetime, renewBefore, minVersion, clientAuth, verify, trust, options',
+    '6:5 services[0].__proto__: unknown key `__proto__`; known here: service, nodes, names, port, tls, verify, issuer, provided, directory, key, lifetime, lifetimeProfile, renewBefore, minVersion, clientAuth, trust, options',
+    '7:5 services[0].constructor: unknown key `constructor`; known here: service, nodes, names, port, tls, verify, issuer, provided, directory, key, lifetime, lifetimeProfile, renewBefore, minVersion, clientAuth, trust, options',
   ],
 }
 

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
-import { decide, request } from '../../../controller/rollout/decide.ts'
+import { decide } from '../../../controller/rollout/decide.ts'
 import { evolveAll } from '../../../controller/rollout/evolve.ts'
-import { APPLY_MS_MAX } from '../../../controller/rollout/judge.ts'
+import { request } from '../../../controller/rollout/request.ts'
 import type { FleetView, Rollout } from '../../../controller/rollout/rollout.ts'
-import { T0 } from '../../contract/samples.ts'
+import { nowAt } from '../../contract/samples.ts'
 import { brief, fleetOf, nodeView, reporting, rolloutWith, WHY } from './states.ts'
 
 type Case = readonly [string, Rollout, FleetView, readonly string[]]
@@ -12,15 +12,15 @@ const offline = { online: false, silentMs: 1 }
 
 function check(t: Test, cases: readonly Case[]): void {
   for (const [what, rollout, fleet, expected] of cases) {
-    const events = decide(rollout, fleet, T0)
+    const events = decide(rollout, fleet, nowAt())
     t.same(brief(events), expected, what)
     t.doesNotThrow(() => evolveAll(rollout, events), what)
   }
 }
 await t.test('a planned rollout starts, one that has ended does nothing', async t => {
-  t.same(brief(decide(rolloutWith('planned', { a: 'waiting' }), fleetOf(), T0)), ['started'])
+  t.same(brief(decide(rolloutWith('planned', { a: 'waiting' }), fleetOf(), nowAt())), ['started'])
   for (const status of ['succeeded', 'partial', 'failed', 'aborted', 'superseded'] as const) {
-    t.same(decide(rolloutWith(status, { a: 'staged' }), fleetOf(nodeView('a')), T0), [])
+    t.same(decide(rolloutWith(status, { a: 'staged' }), fleetOf(nodeView('a')), nowAt()), [])
   }
 })
 
@@ -64,9 +64,13 @@ await t.test('staging: what follows from a waiting or an assigned node', async t
 
 await t.test('staging ends when every step is staged or settled', async t => {
   const rollout = rolloutWith('staging', { a: 'assigned', b: 'staged', c: 'deferred' })
-  const fleet = fleetOf(reporting('a', 'staged'), nodeView('b'), nodeView('c'))
-  t.same(brief(decide(rollout, fleet, T0)), ['node-staged a', 'staged'])
-  t.same(brief(decide(rolloutWith('staging', {}), fleetOf(), T0)), ['staged'], 'no nodes at all')
+  const fleet = fleetOf(reporting('a', 'staged'), nodeView('b'), nodeView('c', offline))
+  t.same(brief(decide(rollout, fleet, nowAt())), ['node-staged a', 'staged'])
+  t.same(
+    brief(decide(rolloutWith('staging', {}), fleetOf(), nowAt())),
+    ['staged'],
+    'no nodes at all',
+  )
 })
 
 await t.test('a wide rollout is assigned in portions', async t => {
@@ -77,8 +81,8 @@ await t.test('a wide rollout is assigned in portions', async t => {
   )
   const fleet = fleetOf(...names.map(name => nodeView(name)))
 
-  const first = decide(rollout, fleet, T0)
-  const second = decide(evolveAll(rollout, first), fleet, T0)
+  const first = decide(rollout, fleet, nowAt())
+  const second = decide(evolveAll(rollout, first), fleet, nowAt())
 
   t.equal(first.length, 256)
   t.equal(second.length, 44)
@@ -133,6 +137,7 @@ await t.test('running: one permit at a time, in the order of the plan', async t 
       [
         'node-deferred b',
         'node-deferred a',
+        'batch-settled',
         'node-released b 6',
         'node-released a 6',
         'ended partial',
@@ -148,7 +153,7 @@ await t.test('running: what follows from a report of a node that holds a permit'
   const suspect = rolloutWith('running', { a: 'suspect', z: 'staged' })
   const next = 'node-permitted z 6'
   const taken = ['permit-withdrawn a 6', 'node-deferred a', next]
-  const silent = { online: false, silentMs: APPLY_MS_MAX + 1 }
+  const silent = { online: false, silentMs: 600_000 + 1 }
   check(t, [
     ['permitted, nothing', permitted, fleetOf(nodeView('a'), z), []],
     ['permitted, still staged', permitted, fleetOf(reporting('a', 'staged'), z), []],
@@ -191,7 +196,7 @@ await t.test('running: what follows from a report of a node that holds a permit'
       fleetOf(reporting('a', 'restored', { observedGeneration: 4 }), z),
       [],
     ],
-    ['applying, nothing', applying, fleetOf(nodeView('a', { silentMs: APPLY_MS_MAX }), z), []],
+    ['applying, nothing', applying, fleetOf(nodeView('a', { silentMs: 600_000 }), z), []],
     ['applying, silent', applying, fleetOf(nodeView('a', silent), z), ['node-suspected a']],
     [
       'applying, in sync',
@@ -239,21 +244,21 @@ await t.test('running: what follows from a report of a node that holds a permit'
 await t.test('running ends when every step is settled', async t => {
   const applying = rolloutWith('running', { a: 'applying', b: 'done' })
   const deferred = rolloutWith('running', { a: 'applying', b: 'deferred', c: 'skipped' })
-  const b = nodeView('b', { highestGeneration: 9 })
+  const b = nodeView('b', { highestGeneration: 9, ...offline })
   check(t, [
     [
       'all done',
       applying,
       fleetOf(reporting('a', 'in-sync'), b),
-      ['node-done a', 'ended succeeded'],
+      ['node-done a', 'batch-settled', 'ended succeeded'],
     ],
     [
       'some deferred: they get back what they had',
       deferred,
       fleetOf(reporting('a', 'in-sync'), b),
-      ['node-done a', 'node-released b 10', 'ended partial'],
+      ['node-done a', 'batch-settled', 'node-released b 10', 'ended partial'],
     ],
-    ['nothing to do', rolloutWith('running', {}), fleetOf(), ['ended succeeded']],
+    ['nothing to do', rolloutWith('running', {}), fleetOf(), ['batch-settled', 'ended succeeded']],
   ])
 })
 
@@ -314,7 +319,7 @@ await t.test(
 await t.test('a drain says which node failed and why', async t => {
   const rollout = rolloutWith('staging', { a: 'assigned' })
 
-  const events = decide(rollout, fleetOf(reporting('a', 'failed')), T0)
+  const events = decide(rollout, fleetOf(reporting('a', 'failed')), nowAt())
 
   t.match(events[1], {
     kind: 'draining',
@@ -326,7 +331,7 @@ await t.test(
   'a claim is granted for the current permit, again and again, and for nothing else',
   async t => {
     const claim = (rollout: Rollout, node: string, generation: number) => {
-      const answer = request(rollout, { kind: 'claim', node, generation }, fleetOf(), T0)
+      const answer = request(rollout, { kind: 'claim', node, generation }, fleetOf(), nowAt())
       return 'kind' in answer ? answer.reason.code : brief(answer)
     }
     for (const state of ['applying', 'suspect', 'done', 'broken'] as const) {
@@ -362,7 +367,7 @@ await t.test(
   async t => {
     const abort = (rollout: Rollout) => {
       const fleet = fleetOf(nodeView('a', { highestGeneration: 7 }))
-      const answer = request(rollout, { kind: 'abort', reason: WHY }, fleet, T0)
+      const answer = request(rollout, { kind: 'abort', reason: WHY }, fleet, nowAt())
       return 'kind' in answer ? answer.reason.code : brief(answer)
     }
     t.same(abort(rolloutWith('planned', { a: 'waiting' })), ['draining aborted'])
@@ -375,7 +380,7 @@ await t.test(
     t.equal(abort(rolloutWith('draining', { a: 'applying' })), 'illegal-transition')
     t.same(abort({ ...rolloutWith('draining', { a: 'applying' }), toward: 'aborted' }), [], 'twice')
     t.equal(
-      abort({ ...rolloutWith('succeeded', { a: 'done' }), endedAtMs: T0 }),
+      abort({ ...rolloutWith('succeeded', { a: 'done' }), endedAtMs: 1 }),
       'illegal-transition',
     )
   },

@@ -5,42 +5,16 @@ import {
   IllegalTransition,
   startRollout,
 } from '../../../controller/rollout/evolve.ts'
-import type {
-  Rollout,
-  RolloutEvent,
-  RolloutStatus,
-  StepState,
-} from '../../../controller/rollout/rollout.ts'
-import { samplePlan, T0 } from '../../contract/samples.ts'
+import type { Rollout, RolloutEvent } from '../../../controller/rollout/rollout.ts'
+import { RolloutStatus, StepState } from '../../../shared/contract/operator-api.ts'
+import { stepOf } from '../../../controller/rollout/steps.ts'
+import { nowAt, planOf, samplePlan, T0 } from '../../contract/samples.ts'
 import { rolloutWith, WHY } from './states.ts'
 
-const STATES: readonly StepState[] = [
-  'waiting',
-  'assigned',
-  'staged',
-  'permitted',
-  'applying',
-  'suspect',
-  'done',
-  'reverted',
-  'refused',
-  'broken',
-  'deferred',
-  'skipped',
-]
-const STATUSES: readonly RolloutStatus[] = [
-  'planned',
-  'staging',
-  'running',
-  'draining',
-  'succeeded',
-  'partial',
-  'failed',
-  'aborted',
-  'superseded',
-]
+const STATES = StepState.options
+const STATUSES = RolloutStatus.options
 
-const at = { atMs: T0 + 7, node: 'a' }
+const at = { ...nowAt(7), node: 'a' }
 
 // Event, the states that it may find, the statuses of the rollout in which it may come, the state
 // after it (`same`: unchanged) and the generation after it.
@@ -51,8 +25,24 @@ const STEP_TABLE: readonly [
   StepState | 'same',
   number | undefined,
 ][] = [
-  [{ kind: 'node-assigned', generation: 6, ...at }, 'waiting', 'staging', 'assigned', 6],
-  [{ kind: 'node-staged', ...at }, 'assigned', 'staging', 'staged', 5],
+  [{ kind: 'node-assigned', generation: 6, ...at }, 'waiting', 'staging running', 'assigned', 6],
+  [{ kind: 'node-staged', ...at }, 'assigned', 'staging running', 'staged', 5],
+  [{ kind: 'node-returned', ...at }, 'deferred', 'staging running', 'waiting', 5],
+  [
+    { kind: 'node-skipped', reason: WHY, ...at },
+    'waiting assigned staged deferred',
+    'planned staging running',
+    'skipped',
+    5,
+  ],
+  [
+    { kind: 'node-healthy', ...at },
+    'permitted applying suspect broken',
+    'running draining',
+    'same',
+    5,
+  ],
+  [{ kind: 'lease-forced', reason: WHY, ...at }, 'suspect broken', 'running draining', 'broken', 5],
   [
     { kind: 'node-refused', reason: WHY, ...at },
     'assigned staged permitted',
@@ -68,7 +58,13 @@ const STEP_TABLE: readonly [
     5,
   ],
   [{ kind: 'node-permitted', generation: 6, ...at }, 'staged', 'running', 'permitted', 6],
-  [{ kind: 'permit-claimed', generation: 5, ...at }, 'permitted', 'running', 'applying', 5],
+  [
+    { kind: 'permit-claimed', generation: 5, ...at },
+    'permitted applying suspect',
+    'running',
+    'applying',
+    5,
+  ],
   [
     { kind: 'permit-withdrawn', generation: 6, reason: WHY, ...at },
     'permitted',
@@ -103,7 +99,7 @@ const STEP_TABLE: readonly [
     'assigned staged reverted refused deferred skipped',
     'running draining',
     'same',
-    6,
+    undefined,
   ],
 ]
 
@@ -118,7 +114,7 @@ await t.test('an event of a node finds the states that the table allows and no o
           t.throws(() => evolve(rollout, event), IllegalTransition, what)
           continue
         }
-        const after = evolve(rollout, event).steps['a']
+        const after = stepOf(evolve(rollout, event), 'a')
         t.equal(after?.state, next === 'same' ? state : next, what)
         t.equal(
           after?.generation,
@@ -138,22 +134,27 @@ await t.test(
       kind: 'draining',
       toward,
       reason: WHY,
-      atMs: T0,
+      ...nowAt(),
     })
-    const table: readonly [RolloutEvent, string, RolloutStatus][] = [
-      [{ kind: 'planned', atMs: T0 }, '', 'planned'],
-      [{ kind: 'started', atMs: T0 }, 'planned', 'staging'],
-      [{ kind: 'staged', atMs: T0 }, 'staging', 'running'],
+    const table: readonly [RolloutEvent, string, RolloutStatus | 'same'][] = [
+      [{ kind: 'planned', ...nowAt() }, '', 'planned'],
+      [{ kind: 'started', ...nowAt() }, 'planned', 'staging'],
+      [{ kind: 'staged', ...nowAt() }, 'staging', 'running'],
+      [{ kind: 'approved', by: 'bob', ...nowAt() }, 'planned', 'planned'],
+      [{ kind: 'promoted', by: 'bob', ...nowAt() }, 'running', 'running'],
+      [{ kind: 'batch-settled', ...nowAt() }, 'running', 'running'],
+      [{ kind: 'paused', cause: 'manual', reason: WHY, ...nowAt() }, 'staging running', 'same'],
       [drain('failed'), 'staging running', 'draining'],
       [drain('aborted'), 'planned staging running', 'draining'],
-      [{ kind: 'ended', status: 'succeeded', atMs: T0 }, 'running', 'succeeded'],
-      [{ kind: 'ended', status: 'failed', atMs: T0 }, 'draining', 'failed'],
+      [{ kind: 'ended', status: 'succeeded', ...nowAt() }, 'running', 'succeeded'],
+      [{ kind: 'ended', status: 'failed', ...nowAt() }, 'draining', 'failed'],
     ]
     for (const [event, statuses, next] of table) {
       for (const status of STATUSES) {
         const rollout = rolloutWith(status, { a: 'done' })
         const what = `${event.kind} in ${status}`
-        if (statuses.split(' ').includes(status)) t.equal(evolve(rollout, event).status, next, what)
+        if (statuses.split(' ').includes(status))
+          t.equal(evolve(rollout, event).status, next === 'same' ? status : next, what)
         else t.throws(() => evolve(rollout, event), IllegalTransition, what)
       }
     }
@@ -164,7 +165,7 @@ await t.test('the conditions that are more than a state', async t => {
   const ended = (status: 'succeeded' | 'partial' | 'failed' | 'aborted'): RolloutEvent => ({
     kind: 'ended',
     status,
-    atMs: T0,
+    ...nowAt(),
   })
   const permit: RolloutEvent = { kind: 'node-permitted', generation: 6, ...at }
   const refused: readonly [string, Rollout, RolloutEvent][] = [
@@ -176,7 +177,7 @@ await t.test('the conditions that are more than a state', async t => {
     [
       'a node of a name that objects have by themselves',
       rolloutWith('staging', { b: 'waiting' }),
-      { kind: 'node-staged', atMs: T0, node: 'constructor' },
+      { kind: 'node-staged', ...nowAt(), node: 'constructor' },
     ],
     [
       'a generation that is not higher',
@@ -196,7 +197,7 @@ await t.test('the conditions that are more than a state', async t => {
     [
       'staged with a node assigned',
       rolloutWith('staging', { a: 'assigned' }),
-      { kind: 'staged', atMs: T0 },
+      { kind: 'staged', ...nowAt() },
     ],
     ['an end with a step in motion', rolloutWith('draining', { a: 'suspect' }), ended('failed')],
     [
@@ -240,16 +241,16 @@ await t.test('the conditions that are more than a state', async t => {
 await t.test(
   'a rollout begins with planned, each event is a version, and nothing given is changed',
   async t => {
-    const plan = samplePlan(['a', 'b'])
-    const first = startRollout('r1', plan, { kind: 'planned', atMs: T0 })
+    const plan = planOf(samplePlan(['a', 'b']))
+    const first = startRollout('r1', plan, { kind: 'planned', ...nowAt() })
     const before = structuredClone(first)
     const events: readonly RolloutEvent[] = [
-      { kind: 'started', atMs: T0 + 1 },
-      { kind: 'node-assigned', node: 'b', generation: 1, atMs: T0 + 2 },
-      { kind: 'node-refused', node: 'b', reason: WHY, atMs: T0 + 3 },
-      { kind: 'draining', toward: 'failed', reason: WHY, atMs: T0 + 4 },
-      { kind: 'node-released', node: 'b', generation: 2, atMs: T0 + 5 },
-      { kind: 'ended', status: 'failed', atMs: T0 + 6 },
+      { kind: 'started', ...nowAt(1) },
+      { kind: 'node-assigned', node: 'b', generation: 1, ...nowAt(2) },
+      { kind: 'node-refused', node: 'b', reason: WHY, ...nowAt(3) },
+      { kind: 'draining', toward: 'failed', reason: WHY, ...nowAt(4) },
+      { kind: 'node-released', node: 'b', generation: 2, ...nowAt(5) },
+      { kind: 'ended', status: 'failed', ...nowAt(6) },
     ]
 
     const last = evolveAll(first, events)
@@ -258,16 +259,22 @@ await t.test(
     t.strictSame(first, before)
     t.equal(last.version, 7)
     t.match(last, { status: 'failed', reason: WHY, startedAtMs: T0 + 1, endedAtMs: T0 + 6 })
-    t.strictSame(last.steps['b'], {
+    t.strictSame(stepOf(last, 'b'), {
       node: 'b',
       state: 'refused',
-      generation: 2,
+      // What was taken back is not taken back once more.
+      generation: undefined,
+      holds: undefined,
       reason: WHY,
       sinceMs: T0 + 5,
+      timeMs: 3,
+      healthyTimeMs: undefined,
+      claimSequence: undefined,
+      held: undefined,
     })
-    t.throws(() => startRollout('r1', plan, { kind: 'started', atMs: T0 }), IllegalTransition)
+    t.throws(() => startRollout('r1', plan, { kind: 'started', ...nowAt() }), IllegalTransition)
     t.throws(
-      () => startRollout('r1', samplePlan(['a', 'a']), { kind: 'planned', atMs: T0 }),
+      () => startRollout('r1', planOf(samplePlan(['a', 'a'])), { kind: 'planned', ...nowAt() }),
       /twice/,
     )
   },

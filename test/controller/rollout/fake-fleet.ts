@@ -19,8 +19,8 @@ export async function pass(
   const { generation, digest, mode, permit } = desired.state
   const tell = (report: SampleReport) => storeReport(store, node, { generation, digest, ...report })
   if (behaviour === 'refusing') return tell({ outcome: 'failed', code: 'config-unparsable' })
-  if (mode === 'stage') return tell({ outcome: 'staged' })
   if (behaviour === 'stopped') return tell({ outcome: 'waiting', code: 'inactive' })
+  if (mode === 'stage') return tell({ outcome: 'staged' })
   if (!permit) return tell({ outcome: 'in-sync' })
   const { granted } = await runner.claim(node, generation, digest)
   if (!granted) return

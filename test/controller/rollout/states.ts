@@ -9,7 +9,8 @@ import type {
   Step,
   StepState,
 } from '../../../controller/rollout/rollout.ts'
-import { samplePlan, T0 } from '../../contract/samples.ts'
+import { withStep, phaseOf } from '../../../controller/rollout/steps.ts'
+import { nowAt, planOf, samplePlan, T0 } from '../../contract/samples.ts'
 
 export const WHY = { code: 'because', message: 'because of that' }
 
@@ -20,14 +21,27 @@ export function rolloutWith(
   more: Partial<Rollout> = {},
 ): Rollout {
   const names = Object.keys(steps)
-  const rollout = startRollout('r1', samplePlan(names), { kind: 'planned', atMs: T0 })
-  const states: Record<string, Step> = {}
+  const plan = planOf(samplePlan(names))
+  const rollout = startRollout('r1', plan, { kind: 'planned', ...nowAt() })
+  let made = rollout.steps
   for (const [node, state] of Object.entries(steps)) {
     const generation = state === 'waiting' ? undefined : 5
-    states[node] = { node, state, generation, reason: undefined, sinceMs: T0 }
+    const step: Step = {
+      node,
+      state,
+      generation,
+      holds: undefined,
+      reason: undefined,
+      sinceMs: T0,
+      timeMs: 0,
+      healthyTimeMs: undefined,
+      claimSequence: undefined,
+      held: undefined,
+    }
+    made = withStep(phaseOf(rollout), made, step)
   }
   const toward = status === 'draining' ? { toward: 'failed' as const } : {}
-  return { ...rollout, status, ...toward, steps: states, ...more }
+  return { ...rollout, status, ...toward, steps: made, ...more }
 }
 
 /** A node that is online, was given generation 5 and has reported nothing about it. */
@@ -38,6 +52,7 @@ export function nodeView(node: string, more: Partial<NodeView> = {}): NodeView {
     highestGeneration: 5,
     observedGeneration: undefined,
     observedContent: undefined,
+    sequence: undefined,
     outcome: undefined,
     reason: undefined,
     silentMs: 0,
@@ -57,7 +72,8 @@ export function reporting(
 }
 
 export function fleetOf(...views: readonly NodeView[]): FleetView {
-  return { nodes: Object.fromEntries(views.map(view => [view.node, view])) }
+  const nodes = new Map(views.map(view => [view.node, view]))
+  return { nodes, groups: new Map(), groupsOf: new Map() }
 }
 
 /** `node-permitted a 6`: what a test of decisions compares. */
@@ -68,6 +84,7 @@ export function brief(events: readonly RolloutEvent[]): readonly string[] {
     if ('generation' in event) parts.push(`${event.generation}`)
     if ('toward' in event) parts.push(event.toward)
     if ('status' in event) parts.push(event.status)
+    if ('cause' in event) parts.push(event.cause)
     return parts.join(' ')
   })
 }

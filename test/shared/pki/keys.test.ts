@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import {
   generateKey,
+  isSameKey,
   keyTypeOf,
   parsePrivateKey,
   parsePublicKey,
@@ -169,4 +170,16 @@ await t.test('an RSA key proves possession too', async t => {
   const subject = { purpose: 'renew', context: [] } as const
   const proof = signProof({ ...subject, key: createPrivateKey(privateKeyPem.reveal()) })
   t.ok(verifyProof({ ...subject, publicKey: parsePublicKey(publicKeyPem), proof }))
+})
+
+await t.test('keys of two kinds are not the same, and comparing them leaves nothing behind', t => {
+  const { privateKey: rsa } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const pem = keyPemOf(ecKey())
+  const ec = createPrivateKey(pem)
+
+  t.equal(isSameKey(createPublicKey(rsa), createPublicKey(ec)), false)
+
+  // KeyObject.equals would have left an error behind that this one runs into.
+  t.ok(isSameKey(parsePrivateKey(new Secret(pem)), createPublicKey(ec)))
+  t.end()
 })

@@ -55,7 +55,8 @@ export function goGet(
   })
 }
 
-function checkName(name: string, certificate: PeerCertificate): Error | undefined {
+/** Undefined where the certificate carries the name, as a SAN. */
+export function checkName(name: string, certificate: PeerCertificate): Error | undefined {
   const names = (certificate.subjectaltname ?? '').split(', ').filter(entry => entry !== '')
   if (names.length === 0) {
     return new Error('x509: certificate relies on legacy Common Name field, use SANs instead')
@@ -82,7 +83,7 @@ function fits(pattern: string, name: string): boolean {
   return dot > 0 && name.slice(dot + 1) === pattern.slice(2)
 }
 
-function inGoWords(error: Error): string {
+export function inGoWords(error: Error): string {
   const code = 'code' in error ? String(error.code) : ''
   const words = GO_WORDS[code]
   if (words !== undefined) return words
@@ -99,6 +100,7 @@ const GO_WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
   CERT_HAS_EXPIRED: 'x509: certificate has expired or is not yet valid',
+  INVALID_PURPOSE: 'x509: certificate specifies an incompatible key usage',
   CERT_NOT_YET_VALID: 'x509: certificate has expired or is not yet valid',
   ECONNREFUSED: 'connect: connection refused',
   ECONNRESET: 'read: connection reset by peer',

@@ -74,6 +74,7 @@ function acceptTls(socket: Socket, { http, tls, log }: Acceptor): void {
   })
 }
 
+const OLD_VERSIONS = new Set(['TLSv1', 'TLSv1.1'])
 // The first byte of a TLS record that carries a ClientHello.
 const TLS_HANDSHAKE = 0x16
 // A fatal alert, internal_error(80), in a record of TLS 1.0 to 1.2 form.
@@ -94,9 +95,12 @@ function handshake(
   const server = createTlsServer({
     cert: config.pair.certPem,
     key: config.pair.keyPem,
-    ca: clientRoots(config.clientCa),
+    // Parsing all roots for each connection is worth it only where a client is asked for one.
+    ...(config.clientAuth === 'NoClientCert' ? {} : { ca: clientRoots(config.clientCa) }),
     minVersion: config.minVersion ?? 'TLSv1.2',
     maxVersion: config.maxVersion ?? 'TLSv1.3',
+    // OpenSSL knows TLS 1.0 and 1.1 at its lowest level only.
+    ...(OLD_VERSIONS.has(config.minVersion ?? '') ? { ciphers: 'DEFAULT@SECLEVEL=0' } : {}),
     requestCert: config.clientAuth !== 'NoClientCert',
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],

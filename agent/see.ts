@@ -1,0 +1,153 @@
+// What drivers ask to see: files, directories, stores of secrets, outputs of commands. Asked again
+// until they want nothing new.
+
+import { unreachable } from '../shared/assert.ts'
+import type { ServiceTls } from '../shared/contract/service.ts'
+import { describeError } from '../shared/errors.ts'
+import type { Host, UnitState } from './host.ts'
+import { type KeystoreFile, observeKeystore } from './resources/keystore-file.ts'
+import { type TextFile, observeTextFile } from './resources/text-file.ts'
+import type { Registry } from './services/registry.ts'
+import type { Input, Seen, SeenCommand } from './services/service.ts'
+
+/** Takes down the version of a path, so that a change of it makes the observation stale. */
+export type Note = (path: string) => Promise<void>
+export type CommandCache = Map<string, CommandRun>
+
+interface CommandRun {
+  readonly versions: string
+  readonly seen: SeenCommand
+  /** Monotonic; Infinity: only a change makes it stale. */
+  readonly staleAtMs: number
+}
+
+export interface Sight {
+  readonly seen: Seen
+  readonly files: ReadonlyMap<string, TextFile>
+  readonly keystores: ReadonlyMap<string, KeystoreFile>
+  /** Monotonic: when something of it is too old to be believed, were nothing to change. */
+  readonly staleAtMs: number
+}
+
+export interface SeeTools {
+  readonly host: Host
+  readonly unit: UnitState
+  readonly note: Note
+  readonly commands: CommandCache
+  readonly registry: Registry
+}
+
+// A driver asks for more as it sees more; a chain of more rounds than this is a bug of the driver.
+const ROUNDS_MAX = 8
+
+export async function see(tools: SeeTools, tls: ServiceTls): Promise<Sight> {
+  const { host, unit, note, registry } = tools
+  const files = new Map<string, TextFile>()
+  const directories = new Map<string, readonly string[]>()
+  const keystores = new Map<string, KeystoreFile>()
+  const commands = new Map<string, SeenCommand>()
+  let staleAtMs = Number.POSITIVE_INFINITY
+  const seen: Seen = {
+    unit,
+    file: path => {
+      const file = files.get(path)
+      return file?.kind === 'text' ? { kind: 'text', text: file.text } : file
+    },
+    directory: path => directories.get(path),
+    keystore: path => keystores.get(path)?.seen,
+    command: argv => commands.get(argv.join('\0')),
+  }
+  const isKnown = (input: Input): boolean => {
+    switch (input.kind) {
+      case 'file':
+        return files.has(input.path)
+      case 'directory':
+        return directories.has(input.path)
+      case 'keystore':
+        return keystores.has(input.path)
+      case 'command':
+        return commands.has(input.argv.join('\0'))
+      default:
+        return unreachable(input)
+    }
+  }
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const fresh = registry
+      .inputs(tls, seen, { servicePath: host.servicePath })
+      .filter(input => !isKnown(input))
+    if (fresh.length === 0) break
+    for (const input of fresh) {
+      if (input.kind === 'command') {
+        const run = await runCommand(tools, input)
+        commands.set(input.argv.join('\0'), run.seen)
+        staleAtMs = Math.min(staleAtMs, run.staleAtMs)
+        continue
+      }
+      await note(input.path)
+      if (input.kind === 'file')
+        files.set(input.path, await observeTextFile(host.files, input.path))
+      else if (input.kind === 'directory')
+        directories.set(input.path, await host.files.list(input.path))
+      else keystores.set(input.path, await noteKeystore(tools, input))
+    }
+  }
+  return { seen, files, keystores, staleAtMs }
+}
+
+async function noteKeystore(
+  { host, note }: SeeTools,
+  input: Extract<Input, { kind: 'keystore' }>,
+): Promise<KeystoreFile> {
+  if (input.passphraseFile !== undefined) await note(input.passphraseFile)
+  return observeKeystore(host.files, input)
+}
+
+async function runCommand(
+  { host, unit, note, commands }: SeeTools,
+  input: Extract<Input, { kind: 'command' }>,
+): Promise<CommandRun> {
+  const dependencies = [input.argv[0] ?? '', ...input.dependsOn]
+  const versions: string[] = [
+    unit.environment === undefined ? '' : JSON.stringify(unit.environment),
+  ]
+  for (const path of dependencies) {
+    await note(path)
+    versions.push(await versionOf(host, path))
+  }
+  const key = input.argv.join('\0')
+  const known = commands.get(key)
+  const isSame = known?.versions === versions.join('\0')
+  if (known !== undefined && isSame && host.clock.monotonic() < known.staleAtMs) return known
+  const seen = await runOnce(host, unit, input)
+  const staleAtMs = host.clock.monotonic() + (input.maxAgeMs ?? Number.POSITIVE_INFINITY)
+  const run = { versions: versions.join('\0'), seen, staleAtMs }
+  commands.set(key, run)
+  return run
+}
+
+async function runOnce(
+  host: Host,
+  unit: UnitState,
+  input: Extract<Input, { kind: 'command' }>,
+): Promise<SeenCommand> {
+  try {
+    const options = {
+      timeoutMs: input.timeoutMs ?? COMMAND_TIMEOUT_MS,
+      ...(input.asService ? { asServiceOf: unit } : {}),
+    }
+    return { kind: 'ran', ...(await host.commands.run(input.argv, options)) }
+  } catch (error) {
+    return { kind: 'failed', reason: { code: 'command-failed', message: describeError(error) } }
+  }
+}
+
+// `--version` and the like; systemd-run included.
+const COMMAND_TIMEOUT_MS = 20_000
+
+/** The object itself and what it leads to: a switched symlink counts, and so does a change behind it. */
+export async function versionOf(host: Host, path: string): Promise<string> {
+  const stat = await host.files.stat(path)
+  if (stat === undefined) return 'none'
+  if (stat.kind !== 'symlink') return stat.version
+  return `${stat.version} ${(await host.files.statFollowed(path))?.version ?? 'none'}`
+}
