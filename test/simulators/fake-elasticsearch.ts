@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import type { Server } from 'node:http'
+import { closable } from '../support/closable.ts'
 
 export interface FakePair {
   readonly certPem: string
@@ -38,7 +38,7 @@ export async function fakeElasticsearch(pair?: FakePair, port = 0): Promise<Fake
   let connections = 0
   let bulkStatus: number | undefined
   let statusOf: (document: Readonly<Record<string, unknown>>) => number = () => 201
-  let server: Server | undefined
+  let close: (() => Promise<void>) | undefined
   let bound = port
   const credentials = 'user:secret'
 
@@ -84,11 +84,8 @@ export async function fakeElasticsearch(pair?: FakePair, port = 0): Promise<Fake
     handle(request, response).catch(error => response.destroy(error))
   }
   const stop = async () => {
-    const old = server
-    server = undefined
-    if (old === undefined) return
-    old.closeAllConnections()
-    await new Promise(resolve => old.close(resolve))
+    await close?.()
+    close = undefined
   }
   const serve = async (pair?: FakePair) => {
     await stop()
@@ -96,6 +93,7 @@ export async function fakeElasticsearch(pair?: FakePair, port = 0): Promise<Fake
       pair === undefined
         ? createHttpServer(listener)
         : createHttpsServer({ cert: pair.certPem, key: pair.keyPem }, listener)
+    close = closable(next)
     next.on('connection', () => connections++)
     next.on('tlsClientError', () => {})
     await new Promise<void>((resolve, reject) => {
@@ -103,7 +101,6 @@ export async function fakeElasticsearch(pair?: FakePair, port = 0): Promise<Fake
     })
     const address = next.address()
     bound = typeof address === 'object' && address !== null ? address.port : 0
-    server = next
   }
   await serve(pair)
   return {

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { closable } from '../support/closable.ts'
 import { createGoServer, type GoTlsConfig } from './go/server.ts'
 import { bodyOf } from './influxdb/http-api.ts'
 import { createOutputs } from './telegraf/agent.ts'
@@ -39,17 +40,10 @@ export async function startFakeServer(t: Test, tls?: GoTlsConfig, port = 0): Pro
     tls: tls === undefined ? undefined : () => tls,
     log: () => {},
   })
-  const sockets = new Set<{ destroy(): void }>()
-  server.on('connection', socket => sockets.add(socket))
+  const close = closable(server)
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
-  const close = async () => {
-    for (const socket of sockets) socket.destroy()
-    if (!server.listening) return
-    server.close()
-    await once(server, 'close')
-  }
   t.teardown(close)
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,

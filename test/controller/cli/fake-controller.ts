@@ -15,6 +15,7 @@ import {
   buildSelfSigned,
 } from '../../../shared/pki/certificate.ts'
 import { spkiPin } from '../../../shared/pki/pin.ts'
+import { closable } from '../../support/closable.ts'
 
 export const TOKEN = 'operator-token-of-the-tests'
 
@@ -84,6 +85,7 @@ export async function startFakeController(
     outgoing.writeHead(status ?? 200, { 'content-type': type })
     outgoing.end(text ?? JSON.stringify(content))
   }
+  const close = closable(server)
   return {
     url: `https://127.0.0.1:${await listen(server)}`,
     caPin: spkiPin(authority.pem),
@@ -92,11 +94,7 @@ export async function startFakeController(
     answer: more => {
       answers = { ...answers, ...more }
     },
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    close,
   }
 }
 

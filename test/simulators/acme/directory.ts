@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
+import { closable } from '../../support/closable.ts'
 import { createCa, issue } from '../certificates.ts'
 
 export type Endpoint =
@@ -83,6 +84,7 @@ export async function startFakeDirectory(scratch: string): Promise<FakeDirectory
       return misbehave(planned.fault, response)
     })
   })
+  const close = closable(server)
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   base = `https://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
@@ -93,11 +95,7 @@ export async function startFakeDirectory(scratch: string): Promise<FakeDirectory
     fail: (endpoint, fault, times = 1) => void faults.set(endpoint, { fault, left: times }),
     heal: endpoint => void faults.delete(endpoint),
     count: endpoint => counts.get(endpoint) ?? 0,
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    close,
   }
 }
 
