@@ -113,6 +113,16 @@ await t.test('a file fails however it fails', async t => {
   t.match(await run('bail.mjs'), [false, 1, 'bailed out: out of luck'])
 })
 
+await t.test('a file that does not end is said with how far it came', t => {
+  const { parser, outcome } = readTests('a.test.ts')
+  parser.write('TAP version 14\n# Subtest: one\n    ok 1 - begun\n')
+  parser.end()
+  t.strictSame(outcome({ code: null, signal: 'SIGTERM', isLate: true }).failures, [
+    'a.test.ts: did not end in time, after: a.test.ts > one > begun',
+  ])
+  t.end()
+})
+
 await t.test('an error that nobody handles fails the file, a rejection too', async t => {
   const tap = import.meta.resolve('tap')
   const testOf = (body: string) => `import t from '${tap}'

@@ -40,8 +40,10 @@ export function readTests(file: string): TestReader {
   const failures: string[] = []
   const skipped: Skip[] = []
   let passed = 0
+  let last = ''
   let final: FinalResults | undefined
   parser.on('result', (result: Result) => {
+    last = result.fullname
     if (result.skip || result.todo)
       skipped.push({ name: result.fullname, reason: reasonOf(result.skip || result.todo) })
     else if (result.ok) passed++
@@ -60,7 +62,7 @@ export function readTests(file: string): TestReader {
       const isEmpty = final?.count === 0 && !isSkipped
       const ok = final?.ok === true && !isEmpty && end.code === 0 && failures.length === 0
       // Such as one that ended in the middle, or threw after its last assertion.
-      if (!ok && failures.length === 0) failures.push(`${file}: ${describeEnd(end, final)}`)
+      if (!ok && failures.length === 0) failures.push(`${file}: ${describeEnd(end, final, last)}`)
       return { file, ok, passed, failures, skipped, isSkipped }
     },
   }
@@ -80,8 +82,9 @@ function reasonOf(reason: unknown): string {
 function describeEnd(
   { code, signal, isLate }: ProcessEnd,
   final: FinalResults | undefined,
+  last: string,
 ): string {
-  if (isLate) return 'did not end in time'
+  if (isLate) return last === '' ? 'did not end in time' : `did not end in time, after: ${last}`
   if (signal !== null) return `was ended by ${signal}`
   if (code !== 0) return `ended with ${code}, though no assertion failed`
   const errors = final?.failures.flatMap(({ tapError }) => tapError ?? []) ?? []
