@@ -106,7 +106,12 @@ export function parseOutput(text: string): Output {
 
 /** One document with --output json or yaml, else what `view` makes of the value. */
 export function show<T>(session: Session, value: T, view: (value: T) => string): void {
-  session.terminal.out(session.json ? session.document(value) : view(printable(value)))
+  session.terminal.out(session.json ? session.document(value) : asLines(view(printable(value))))
+}
+
+// What is printed next, or appended to a file, begins a line of its own.
+function asLines(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }
 
 export function toJson(value: unknown): string {
