@@ -1,7 +1,7 @@
 // External gates against a real Prometheus (Debian's package) and a webhook on loopback.
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,8 +12,8 @@ import { exchangeJson } from '../../controller/gates/exchange.ts'
 import { signatureOf } from '../../controller/webhooks/send.ts'
 import { Secret } from '../../shared/secret.ts'
 import { freePort } from '../support/free-port.ts'
+import { PROMETHEUS, PROMETHEUS_UNAVAILABLE } from '../support/prometheus.ts'
 
-const PROMETHEUS = '/usr/bin/prometheus'
 const { signal } = new AbortController()
 const serverAt = (origin: string, secret?: Secret) => ({
   origin,
@@ -55,7 +55,7 @@ async function startPrometheus(t: Test): Promise<string> {
 
 await t.test(
   'a query of a real Prometheus passes, fails, and says nothing',
-  { skip: existsSync(PROMETHEUS) ? false : `${PROMETHEUS} is not installed` },
+  { skip: PROMETHEUS_UNAVAILABLE },
   async t => {
     const origin = await startPrometheus(t)
     const ask = async (query: string, expect: Parameters<typeof judgeQuery>[1]) => {

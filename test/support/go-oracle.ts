@@ -2,18 +2,13 @@
 // servers as a client, one job for each, and its own web server judges the certificates of clients.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod/mini'
-
-const PROMETHEUS = '/usr/bin/prometheus'
-/** Why Go cannot be asked here, or undefined. */
-export function goUnavailable(): string | undefined {
-  return existsSync(PROMETHEUS) ? undefined : 'needs Prometheus: apt-get install prometheus'
-}
+import { PROMETHEUS } from './prometheus.ts'
 
 export interface GoServer {
   readonly port: number
