@@ -4,6 +4,9 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { Parser, type FinalResults, type Result } from 'tap-parser'
 
+/** How the reason of a test begins that CI does without. */
+export const NOT_IN_CI = 'not part of CI'
+
 export interface Skip {
   readonly name: string
   readonly reason: string

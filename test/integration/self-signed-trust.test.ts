@@ -3,7 +3,7 @@
 
 import { execFile } from 'node:child_process'
 import { createPrivateKey, randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { buildSelfSigned, validity } from '../../shared/pki/certificate.ts'
 import { generateKey } from '../../shared/pki/keys.ts'
 import { serialNumber } from '../../shared/pki/random.ts'
 import { withOracle } from '../support/java/oracle.ts'
+import { PROMTOOL_UNAVAILABLE } from '../support/metrics-text.ts'
 
 const run = promisify(execFile)
 const OPENSSL = '/usr/bin/openssl'
@@ -138,7 +139,7 @@ await t.test('OpenSSL', async t => {
 
 await t.test('Node', t => judged(t, node))
 
-await t.test('Go', { skip: existsSync(PROMTOOL) ? false : 'needs promtool' }, t => judged(t, go))
+await t.test('Go', { skip: PROMTOOL_UNAVAILABLE }, t => judged(t, go))
 
 await t.test('Java', t =>
   withOracle(t, async ({ ask }) =>

@@ -49,7 +49,7 @@ interface Estate {
 
 const missing = WEB_SERVICES.filter(service => PROGRAMS[service] === undefined)
 if (missing.length > 0) {
-  const skip = `${LAB_UNAVAILABLE}: ${missing.join(', ')} neither on PATH nor in an image of the lab's nodes`
+  const skip = `${LAB_UNAVAILABLE}: ${missing.join(', ')} not installed (apt-get install prometheus prometheus-alertmanager prometheus-node-exporter)`
   await t.test('three real programs', { skip }, async () => {})
 } else {
   await t.test('three real programs scrape and alert over TLS, and without again', theStory)

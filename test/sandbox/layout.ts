@@ -84,8 +84,15 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`
 }
 
+// What a program of the image needs of this machine, at the path that it was built with.
+const NEEDED: Readonly<Record<string, string>> = {
+  'prometheus-alertmanager': '/usr/share/prometheus/alertmanager/default.tmpl',
+}
+
 /** On PATH, or in the image of the lab's nodes: its programs run here as well. */
 export function findProgram(name: string): string | undefined {
+  const needed = NEEDED[name]
+  if (needed !== undefined && !existsSync(needed)) return undefined
   const cache = process.env['LAB_CACHE'] ?? '/var/cache/lab-image'
   const directories = [
     ...(process.env['PATH'] ?? '').split(delimiter),

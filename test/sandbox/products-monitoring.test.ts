@@ -27,7 +27,7 @@ const RESTARTED = SERVICES.map(service => `${service}: changed restart`)
 
 const missing = UNITS.filter(program => findProgram(program) === undefined)
 if (missing.length > 0) {
-  const skip = `${LAB_UNAVAILABLE}: ${missing.join(', ')} neither on PATH nor in an image of the lab's nodes`
+  const skip = `${LAB_UNAVAILABLE}: ${missing.join(', ')} not installed (apt-get install prometheus prometheus-alertmanager prometheus-node-exporter)`
   await t.test('the real programs', { skip }, async () => {})
 } else {
   await theStory()

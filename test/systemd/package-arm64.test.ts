@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { buildPackages } from '../../systemd/package.ts'
 import { runCommand } from '../lab/command.ts'
+import { NOT_IN_CI } from '../test-file.ts'
 
 const QEMU = 'qemu-aarch64-static'
 const LIBRARIES = '/usr/aarch64-linux-gnu'
@@ -20,10 +21,10 @@ const FOLDERS = {
 
 const missing =
   spawnSync(QEMU, ['--version']).status !== 0
-    ? `${QEMU} is not installed`
+    ? `${NOT_IN_CI}: ${QEMU} is not installed`
     : existsSync(`${LIBRARIES}/lib/libstdc++.so.6`)
       ? false
-      : 'the libraries of arm64 are not installed (libc6-arm64-cross, libstdc++6-arm64-cross)'
+      : `${NOT_IN_CI}: the libraries of arm64 are not installed (libc6-arm64-cross, libstdc++6-arm64-cross)`
 
 await t.test(
   'the programs of the archive for arm64 tell their version on it',
