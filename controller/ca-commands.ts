@@ -1,4 +1,4 @@
-// `tlsfleet-controller ca …`, from its options to its text. Three of the commands work on the data of a
+// `tlsfleet-controller ca …`, from its options to its text. Four of the commands work on the data of a
 // stopped controller; two need nothing but a directory with roots, and no network.
 
 import { readFileSync } from 'node:fs'
@@ -12,6 +12,7 @@ import type { Secret } from '../shared/secret.ts'
 import { parseZones } from '../shared/pki/zones.ts'
 import { createRoot } from './ca/authority.ts'
 import { answerRequest, readRequest } from './ca/intermediate-request.ts'
+import { changePassphrase } from './change-passphrase.ts'
 import { writePrivateFile } from './ca/private-file.ts'
 import { keepRoot, openRoot } from './ca/root-directory.ts'
 import {
@@ -20,6 +21,7 @@ import {
   requestIntermediate,
   type RenewedIntermediate,
 } from './intermediates.ts'
+import { readPassphrase } from './passphrase.ts'
 import { type Asking, rootPassphrase } from './root-passphrase.ts'
 
 export interface CaArguments {
@@ -31,11 +33,16 @@ export interface CaArguments {
   readonly request?: string | undefined
   readonly out?: string | undefined
   readonly fleet?: string | undefined
+  readonly 'new-passphrase-file'?: string | undefined
 }
 
 export interface CaEdges {
   /** Read only by the commands that open the store. */
-  readonly controller: () => { readonly dataDir: string; readonly passphrase: Secret }
+  readonly controller: () => {
+    readonly dataDir: string
+    readonly passphrase: Secret
+    readonly passphraseFile: string
+  }
   readonly terminal: Asking
   readonly nowMs: number
   readonly random: RandomBytes
@@ -61,12 +68,14 @@ export async function runCa(
       return sign(given, edges)
     case 'root':
       return root(given, edges)
+    case 'passphrase':
+      return passphrase(given, edges)
     default:
       throw usage(`ca needs one of ${CA_COMMANDS}`)
   }
 }
 
-const CA_COMMANDS = 'intermediate, request, sign, import and root'
+const CA_COMMANDS = 'intermediate, request, sign, import, root and passphrase'
 
 function wantedOf(given: CaArguments, { controller, nowMs, random }: CaEdges) {
   const zones = parseZones(given.zone ?? [], given['ip-range'] ?? [])
@@ -116,6 +125,22 @@ async function sign(given: CaArguments, { terminal, nowMs, random }: CaEdges): P
   signs for   ${zonesText(asked)}
 
 On the controller: tlsfleet-controller ca import ${out}
+`
+}
+
+async function passphrase(given: CaArguments, edges: CaEdges): Promise<string> {
+  const file = required(
+    given['new-passphrase-file'],
+    'ca passphrase needs --new-passphrase-file FILE',
+  )
+  const { controller, nowMs, random } = edges
+  const { passphraseFile, ...opened } = controller()
+  const { keys } = await changePassphrase({ ...opened, nowMs, random }, readPassphrase(file))
+  return `${keys} keys are sealed with the passphrase of ${file} now. Before the controller is started, put it in the place of
+
+  ${passphraseFile}
+
+and a copy where you keep the one before. Backups made until now open with that one only: make a new one.
 `
 }
 

@@ -1,7 +1,6 @@
 // Intermediates of the CAs, on the controller's machine while the controller is stopped: renewed under a
 // root that is here, or asked for where the roots are kept offline.
 
-import { existsSync } from 'node:fs'
 import type { AuthorityKind } from '../shared/contract/authorities.ts'
 import { OperationalError } from '../shared/errors.ts'
 import { certificateFacts } from '../shared/pki/facts.ts'
@@ -14,8 +13,6 @@ import {
 import { parseCertificate, pemOf } from '../shared/pki/pem.ts'
 import type { PermittedNames } from '../shared/pki/profile.ts'
 import { signProof } from '../shared/pki/proof.ts'
-import type { RandomBytes } from '../shared/pki/random.ts'
-import type { Secret } from '../shared/secret.ts'
 import { openKey, sealKey } from './authorities.ts'
 import { createIntermediate } from './ca/authority.ts'
 import {
@@ -27,18 +24,9 @@ import {
 } from './ca/ca-settings.ts'
 import { nextId } from './ca/generations.ts'
 import { answerFault, type IntermediateRequest, readAnswer } from './ca/intermediate-request.ts'
-import { createSealing, type Sealing } from './ca/sealed-key.ts'
-import { databasePath, notInitialised } from './init.ts'
 import { rootOffline } from './live-authorities.ts'
-import { openSqliteStore } from './store/sqlite.ts'
+import { type OnController, requireActive, withStore } from './stopped-store.ts'
 import type { AuthorityRecord, Transaction } from './store/store.ts'
-
-export interface OnController {
-  readonly dataDir: string
-  readonly passphrase: Secret
-  readonly nowMs: number
-  readonly random: RandomBytes
-}
 
 interface Wanted extends OnController {
   readonly kind: AuthorityKind
@@ -168,12 +156,6 @@ function resultOf(
   return { id, state, isSameRoot, fingerprint, notAfterMs }
 }
 
-async function requireActive(tx: Transaction, kind: AuthorityKind): Promise<AuthorityRecord> {
-  const record = await tx.authorities.active(kind)
-  if (record !== undefined) return record
-  throw new OperationalError('not-initialised', `there is no ${kind} CA in the store that signs`)
-}
-
 async function chosenZones(
   tx: Transaction,
   { kind, zones }: Wanted,
@@ -184,33 +166,6 @@ async function chosenZones(
   await storeZones(tx, zones)
   return zones
 }
-
-async function withStore<T>(
-  { dataDir, passphrase }: OnController,
-  work: (
-    tx: Transaction,
-    known: { readonly fleet: string; readonly sealing: Sealing },
-  ) => Promise<T>,
-): Promise<T> {
-  const path = databasePath(dataDir)
-  if (!existsSync(path)) throw notInitialised(dataDir)
-  const sealing = createSealing(passphrase)
-  const store = await openSqliteStore({ path, busyTimeoutMs: BUSY_TIMEOUT_MS })
-  try {
-    return await store.transaction(async tx => {
-      const fleet = await tx.settings.get('fleet')
-      if (fleet === undefined) throw notInitialised(dataDir)
-      // A key that is sealed with another passphrase than the rest would be lost at the next start.
-      for (const kind of ['identity', 'service'] as const)
-        openKey(await requireActive(tx, kind), 'intermediate', fleet, sealing)
-      return work(tx, { fleet, sealing })
-    })
-  } finally {
-    await store.close()
-  }
-}
-
-const BUSY_TIMEOUT_MS = 1_000
 
 function audit(tx: Transaction, atMs: number, action: string, subject: string): Promise<void> {
   return tx.audit.append({ atMs, actor: 'local', action, subject })

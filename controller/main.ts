@@ -47,6 +47,8 @@ usage
   tlsfleet-controller ca sign --root DIR --request FILE --out FILE   there: sign it; needs no controller
   tlsfleet-controller ca import FILE                             take the answer
   tlsfleet-controller ca root --root DIR --fleet NAME            there: a new root, for a rotation
+  tlsfleet-controller ca passphrase --new-passphrase-file FILE   seal all keys with another passphrase; the
+                                                                 controller must be stopped
   tlsfleet-controller openapi                                    print the description of the operator API
 
 options of init, serve, token, backup and restore
@@ -72,6 +74,7 @@ options of init and ca
   --offline-root DIR       init: root keys go there, encrypted, and are not in the store
   --root-passphrase-file FILE   opens the root keys that are kept offline; else it is asked for
   --kind KIND              ca: service or identity (service)
+  --new-passphrase-file FILE    ca passphrase: has the next one, for its owner only
 
 options of token
   --role ROLE              viewer, operator, approver or admin
@@ -107,6 +110,7 @@ const OPTIONS = {
   'offline-root': { type: 'string' },
   'root-passphrase-file': { type: 'string' },
   kind: { type: 'string' },
+  'new-passphrase-file': { type: 'string' },
   root: { type: 'string' },
   request: { type: 'string' },
   json: { type: 'boolean' },
@@ -192,7 +196,9 @@ async function ca(
 ): Promise<void> {
   const controller = () => {
     const settings = settingsOf(values)
-    return { dataDir: settings.dataDir, passphrase: readPassphrase(passphraseOf(settings)) }
+    const passphraseFile = passphraseOf(settings)
+    const passphrase = readPassphrase(passphraseFile)
+    return { dataDir: settings.dataDir, passphrase, passphraseFile }
   }
   const terminal = processTerminal()
   const edges = { controller, terminal, nowMs: Date.now(), random: randomBytes }

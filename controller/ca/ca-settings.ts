@@ -65,6 +65,21 @@ export async function storePending(
   await tx.settings.set(pendingName(kind), pending === undefined ? '' : JSON.stringify(pending))
 }
 
+/** The keys of all requests that wait, changed as `SealedKeys.replaceAll` changes others. How many. */
+export async function resealPending(
+  tx: Transaction,
+  change: (envelope: string) => string,
+): Promise<number> {
+  let count = 0
+  for (const kind of ['identity', 'service'] as const) {
+    const pending = await readPending(tx, kind)
+    if (pending === undefined) continue
+    count++
+    await storePending(tx, kind, { ...pending, keySealed: change(pending.keySealed) })
+  }
+  return count
+}
+
 function pendingName(kind: AuthorityKind): string {
   return `ca-request-${kind}`
 }

@@ -75,6 +75,17 @@ export function createSealing(passphrase: Secret): Sealing {
   }
 }
 
+/** The same secret for the same purpose, sealed by another. Throws as `open` does. */
+export function reseal(
+  envelope: string,
+  by: { readonly from: Sealing; readonly to: Sealing; readonly random: RandomBytes },
+): string {
+  // Which one it says; opening finds out whether that is true.
+  const { purpose } = parseObject(envelope)
+  if (typeof purpose !== 'string') throw malformed('a part is missing')
+  return by.to.seal(by.from.open(envelope, { purpose }), { purpose, random: by.random })
+}
+
 function encrypt(
   derived: DerivedKey,
   secret: Secret,

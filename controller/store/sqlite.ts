@@ -32,6 +32,7 @@ import { notificationsTable } from './tables/notifications.ts'
 import { previewsTable } from './tables/previews.ts'
 import { operatorsTable } from './tables/operators.ts'
 import { providedTable } from './tables/provided.ts'
+import { sealedKeys } from './tables/sealed.ts'
 import { reportsTable } from './tables/reports.ts'
 import { requestsTable } from './tables/requests.ts'
 import { revisionsTable } from './tables/revisions.ts'
@@ -94,9 +95,10 @@ function createFile(path: string): string {
 function configure(database: DatabaseSync): void {
   const mode = database.prepare('pragma journal_mode = wal').get()?.['journal_mode']
   assert(mode === 'wal', `sqlite keeps the journal mode ${String(mode)}`)
-  // FULL, because a commit lost to a power cut would forget a permit that was given out.
+  // FULL, because a commit lost to a power cut would forget a permit that was given out. What is deleted is
+  // overwritten: a key that was sealed with a passphrase of before must not stay in a page that is free.
   database.exec(`pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off;
-    pragma cell_size_check = on; pragma temp_store = memory;`)
+    pragma cell_size_check = on; pragma temp_store = memory; pragma secure_delete = on;`)
 }
 
 function requireSound(database: DatabaseSync, path: string): void {
@@ -165,6 +167,7 @@ function transactionOn(
     reports: reportsTable(db),
     leaves: leavesTable(db),
     provided: providedTable(db),
+    sealed: sealedKeys(db),
     requests: requestsTable(db),
     acme: acmeTables(db),
     rollouts: rolloutsTable(db, audit, { cache: rollouts, changes: changes.members }),

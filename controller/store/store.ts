@@ -23,6 +23,7 @@ import type { ControllerTime, Freezes } from './groups-store.ts'
 import type { Idempotency } from './idempotency-store.ts'
 import type { Leases, Rollouts } from './rollouts-store.ts'
 import type { ProvidedPairs } from './provided-store.ts'
+import type { SealedKeys } from './sealed-store.ts'
 import type { Acme } from './acme-store.ts'
 import type { CertificateRequests } from './requests-store.ts'
 import type { Rotations } from './rotations-store.ts'
@@ -65,6 +66,7 @@ export interface Transaction {
   readonly reports: Reports
   readonly leaves: Leaves
   readonly provided: ProvidedPairs
+  readonly sealed: SealedKeys
   readonly requests: CertificateRequests
   readonly acme: Acme
   readonly rollouts: Rollouts

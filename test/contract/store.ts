@@ -18,6 +18,7 @@ import { checkProvided } from './provided.ts'
 import { checkRequests } from './requests.ts'
 import { checkRollouts } from './rollouts.ts'
 import { checkRotations } from './rotations.ts'
+import { checkSealed } from './sealed.ts'
 import { checkSections } from './sections.ts'
 import { checkSelfSigned } from './self-signed.ts'
 import {
@@ -48,6 +49,7 @@ export async function storeConformance(t: Test, open: () => Promise<Store>): Pro
   checkNodeHistory(check)
   checkRotations(check)
   checkAcme(check)
+  checkSealed(check)
   checkNotifications(check)
   checkOperators(check)
   checkRevisions(check)
