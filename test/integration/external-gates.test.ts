@@ -5,12 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { judgeQuery, judgeWebhook } from '../../controller/gates/answers.ts'
 import { exchangeJson } from '../../controller/gates/exchange.ts'
 import { signatureOf } from '../../controller/webhooks/send.ts'
 import { Secret } from '../../shared/secret.ts'
+import { until } from '../lab/until.ts'
 import { freePort } from '../support/free-port.ts'
 import { PROMETHEUS, PROMETHEUS_UNAVAILABLE } from '../support/prometheus.ts'
 
@@ -49,7 +49,7 @@ async function startPrometheus(t: Test): Promise<string> {
       ({ status }) => status === 200,
       () => false,
     )
-  while (!(await isReady())) await sleep(50)
+  await until(isReady, { what: 'prometheus is ready' })
   return origin
 }
 

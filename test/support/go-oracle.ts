@@ -6,8 +6,8 @@ import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod/mini'
+import { until } from '../lab/until.ts'
 import { PROMETHEUS } from './prometheus.ts'
 
 export interface GoServer {
@@ -124,18 +124,20 @@ async function untilAllScraped(
   ask: () => Promise<string>,
   count: number,
 ): Promise<readonly string[]> {
-  for (;;) {
-    // Until it is ready to serve, prometheus answers something else.
-    const targets = Targets.safeParse(jsonOrNone(await ask())).data?.data.activeTargets ?? []
-    const answers = targets
-      .toSorted((a, b) => Number(a.scrapePool) - Number(b.scrapePool))
-      .map(({ health, lastError }) => (health === 'up' ? 'accepted' : tlsError(lastError)))
-    if (answers.length === count && answers.every(answer => answer !== '')) return answers
-    await sleep(POLL_MS)
-  }
+  return until(
+    async () => {
+      // Until it is ready to serve, prometheus answers something else.
+      const targets = Targets.safeParse(jsonOrNone(await ask())).data?.data.activeTargets ?? []
+      const sorted = targets.toSorted((a, b) => Number(a.scrapePool) - Number(b.scrapePool))
+      const answers = sorted.map(({ health, lastError }) =>
+        health === 'up' ? 'accepted' : tlsError(lastError),
+      )
+      if (answers.length === count && answers.every(answer => answer !== '')) return answers
+      throw new Error(sorted.map(({ health, lastError }) => `${health} ${lastError}`).join('\n'))
+    },
+    { what: 'prometheus says of every server what it thinks of it', everyMs: 100 },
+  )
 }
-
-const POLL_MS = 100
 
 // Empty for anything that a busy machine could also cause: it will be scraped again.
 function tlsError(text: string): string {
