@@ -21,6 +21,7 @@ import {
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import forge from 'node-forge'
+import { serialNumber } from '../../../shared/pki/random.ts'
 import { isAtLeast } from '../version.ts'
 import { decodeKeystore } from './keystore-format.ts'
 import { createSeed, readKeystoreFile, saveKeystore, SEED } from './keystore-file.ts'
@@ -261,7 +262,7 @@ function issue(wanted: {
   const own = forge.pki.privateKeyFromPem(String(pem))
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.rsa.setPublicKey(own.n, own.e)
-  certificate.serialNumber = `00${randomBytes(19).toString('hex')}`
+  certificate.serialNumber = Buffer.from(serialNumber(randomBytes)).toString('hex')
   certificate.validity.notBefore = new Date(wanted.nowMs)
   certificate.validity.notAfter = new Date(wanted.nowMs + wanted.years * YEAR_MS)
   certificate.setSubject([{ shortName: 'CN', value: wanted.name }])
