@@ -87,9 +87,17 @@ export async function openAuthority(
   { kind, fleet }: { readonly kind: AuthorityKind; readonly fleet: string },
   sealing: Sealing,
 ): Promise<OpenedAuthority> {
+  return openRecord(await requireActive(tx, kind), fleet, sealing)
+}
+
+/** The active one. Throws `not-initialised`. */
+export async function requireActive(
+  tx: Transaction,
+  kind: AuthorityKind,
+): Promise<AuthorityRecord> {
   const record = await tx.authorities.active(kind)
   if (record === undefined) throw noSigner(kind)
-  return openRecord(record, fleet, sealing)
+  return record
 }
 
 function noSigner(kind: AuthorityKind): OperationalError {

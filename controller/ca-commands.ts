@@ -12,9 +12,9 @@ import type { Secret } from '../shared/secret.ts'
 import { parseZones } from '../shared/pki/zones.ts'
 import { createRoot } from './ca/authority.ts'
 import { answerRequest, readRequest } from './ca/intermediate-request.ts'
-import { changePassphrase } from './change-passphrase.ts'
 import { writePrivateFile } from './ca/private-file.ts'
 import { keepRoot, openRoot } from './ca/root-directory.ts'
+import { changePassphrase } from './change-passphrase.ts'
 import {
   importIntermediate,
   renewIntermediate,

@@ -1,10 +1,10 @@
 // Another CA passphrase: every key in the store is opened with the one before and sealed with the next, all
 // of them or none.
 
+import { OperationalError } from '../shared/errors.ts'
 import type { Secret } from '../shared/secret.ts'
 import { resealPending } from './ca/ca-settings.ts'
 import { createSealing, reseal } from './ca/sealed-key.ts'
-import { OperationalError } from '../shared/errors.ts'
 import { type OnController, withStore } from './stopped-store.ts'
 
 /**

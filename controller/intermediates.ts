@@ -13,7 +13,7 @@ import {
 import { parseCertificate, pemOf } from '../shared/pki/pem.ts'
 import type { PermittedNames } from '../shared/pki/profile.ts'
 import { signProof } from '../shared/pki/proof.ts'
-import { openKey, sealKey } from './authorities.ts'
+import { openKey, requireActive, sealKey } from './authorities.ts'
 import { createIntermediate } from './ca/authority.ts'
 import {
   constraintsFor,
@@ -25,7 +25,7 @@ import {
 import { nextId } from './ca/generations.ts'
 import { answerFault, type IntermediateRequest, readAnswer } from './ca/intermediate-request.ts'
 import { rootOffline } from './live-authorities.ts'
-import { type OnController, requireActive, withStore } from './stopped-store.ts'
+import { type OnController, withStore } from './stopped-store.ts'
 import type { AuthorityRecord, Transaction } from './store/store.ts'
 
 interface Wanted extends OnController {

@@ -2,15 +2,13 @@
 // passphrase proven before anything is done.
 
 import { existsSync } from 'node:fs'
-import type { AuthorityKind } from '../shared/contract/authorities.ts'
-import { OperationalError } from '../shared/errors.ts'
 import type { RandomBytes } from '../shared/pki/random.ts'
 import type { Secret } from '../shared/secret.ts'
-import { openKey } from './authorities.ts'
+import { openAuthority } from './authorities.ts'
 import { createSealing, type Sealing } from './ca/sealed-key.ts'
 import { databasePath, notInitialised } from './init.ts'
 import { openSqliteStore } from './store/sqlite.ts'
-import type { AuthorityRecord, Transaction } from './store/store.ts'
+import type { Transaction } from './store/store.ts'
 
 export interface OnController {
   readonly dataDir: string
@@ -37,7 +35,7 @@ export async function withStore<T>(
       if (fleet === undefined) throw notInitialised(dataDir)
       // A key that is sealed with another passphrase than the rest would be lost at the next start.
       for (const kind of ['identity', 'service'] as const)
-        openKey(await requireActive(tx, kind), 'intermediate', fleet, sealing)
+        await openAuthority(tx, { kind, fleet }, sealing)
       return work(tx, { fleet, sealing })
     })
   } finally {
@@ -46,12 +44,3 @@ export async function withStore<T>(
 }
 
 const BUSY_TIMEOUT_MS = 1_000
-
-export async function requireActive(
-  tx: Transaction,
-  kind: AuthorityKind,
-): Promise<AuthorityRecord> {
-  const record = await tx.authorities.active(kind)
-  if (record !== undefined) return record
-  throw new OperationalError('not-initialised', `there is no ${kind} CA in the store that signs`)
-}
