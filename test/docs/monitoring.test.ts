@@ -4,7 +4,8 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import * as z from 'zod/mini'
-import { askPromtool, PROMTOOL_UNAVAILABLE } from '../support/metrics-text.ts'
+import { askPromtool } from '../support/metrics-text.ts'
+import { PROMTOOL_UNAVAILABLE } from '../support/prometheus.ts'
 
 const ROOT = dirname(dirname(import.meta.dirname))
 const EXAMPLES = join(ROOT, 'examples/monitoring')

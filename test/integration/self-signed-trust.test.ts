@@ -14,11 +14,10 @@ import { buildSelfSigned, validity } from '../../shared/pki/certificate.ts'
 import { generateKey } from '../../shared/pki/keys.ts'
 import { serialNumber } from '../../shared/pki/random.ts'
 import { withOracle } from '../support/java/oracle.ts'
-import { PROMTOOL_UNAVAILABLE } from '../support/metrics-text.ts'
+import { PROMTOOL, PROMTOOL_UNAVAILABLE } from '../support/prometheus.ts'
 
 const run = promisify(execFile)
 const OPENSSL = '/usr/bin/openssl'
-const PROMTOOL = '/usr/bin/promtool'
 const NAME = 'localhost'
 
 interface Pair {

@@ -8,7 +8,8 @@ import {
   gauge,
   single,
 } from '../../shared/exposition.ts'
-import { lint, PROMTOOL_UNAVAILABLE, readMetrics, valueOf } from '../support/metrics-text.ts'
+import { lint, readMetrics, valueOf } from '../support/metrics-text.ts'
+import { PROMTOOL_UNAVAILABLE } from '../support/prometheus.ts'
 
 await t.test('labels and helps are escaped, families without samples left out', async t => {
   const text = exposition([

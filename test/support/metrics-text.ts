@@ -2,8 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import type { Test } from 'tap'
-import { LAB_UNAVAILABLE } from '../lab/availability.ts'
-import { findProgram } from '../sandbox/layout.ts'
+import { PROMTOOL, PROMTOOL_UNAVAILABLE } from './prometheus.ts'
 
 export interface Metric {
   readonly type: string
@@ -57,19 +56,11 @@ export function valueOf(text: string, sample: string): number | undefined {
   return family?.samples.get(sample)
 }
 
-const promtool = findProgram('promtool')
-
-/** Why promtool cannot be asked; false: it can. In CI that is a failure. */
-export const PROMTOOL_UNAVAILABLE: string | false =
-  promtool === undefined
-    ? `${LAB_UNAVAILABLE}: promtool is not installed (apt-get install prometheus)`
-    : false
-
 export function askPromtool(
   argv: readonly string[],
   input = '',
 ): { readonly code: number | null; readonly said: string } {
-  const { status, stdout, stderr } = spawnSync(promtool ?? 'promtool', argv, {
+  const { status, stdout, stderr } = spawnSync(PROMTOOL, argv, {
     input,
     encoding: 'utf8',
   })

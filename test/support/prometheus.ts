@@ -1,11 +1,18 @@
-// The Prometheus of Debian, for tests that ask it outside the lab.
+// A real Prometheus and its promtool, on PATH or in the image of the lab's nodes, for tests that ask them
+// outside the lab.
 
-import { existsSync } from 'node:fs'
 import { LAB_UNAVAILABLE } from '../lab/availability.ts'
+import { findProgram } from '../sandbox/layout.ts'
 
-export const PROMETHEUS = '/usr/bin/prometheus'
+const [prometheus, promtool] = [findProgram('prometheus'), findProgram('promtool')]
+
+export const PROMETHEUS = prometheus ?? 'prometheus'
+export const PROMTOOL = promtool ?? 'promtool'
 
 /** Why it cannot be asked; false: it can. In CI that is a failure. */
-export const PROMETHEUS_UNAVAILABLE: string | false = existsSync(PROMETHEUS)
-  ? false
-  : `${LAB_UNAVAILABLE}: Prometheus is not installed (apt-get install prometheus)`
+export const PROMETHEUS_UNAVAILABLE = prometheus === undefined && missing('prometheus')
+export const PROMTOOL_UNAVAILABLE = promtool === undefined && missing('promtool')
+
+function missing(program: string): string {
+  return `${LAB_UNAVAILABLE}: ${program} is not installed (apt-get install prometheus)`
+}
