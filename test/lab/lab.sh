@@ -372,6 +372,13 @@ frozen() {                      # frozen NODE 0|1: the kernel stops its processe
   echo "$2" >"$d/cgroup.freeze"
   until grep -qx "frozen $2" "$d/cgroup.events"; do sleep 0.01; done
 }
+fill() {                        # a size below what is in use is refused, and the node may write in between
+  local d=$S/disk/$1 said n
+  for n in {1..200}; do
+    said=$(mount -o "remount,size=$(df --output=used -k "$d" | tr -dc 0-9)k" "$d" 2>&1) && return
+  done
+  die "the disk of $1 grew each of $n times it was measured: $said"
+}
 is_node() { [ -d "/proc/$(holder)/root$S/disk/${1:?which node?}" ] || die "no node $1"; }
 
 # --- a lab's life, from the host ----------------------------------------------------
@@ -474,7 +481,7 @@ case $cmd in
   start) is_node "$1"; ! leader "$1" >/dev/null || die "$1 is running"; self __start "$1"; await "$1" ;;
   freeze) is_node "$1"; frozen "$1" 1 ;;
   thaw)   is_node "$1"; frozen "$1" 0 ;;
-  fill)  is_node "$1"; inlab bash -c 'mount -o "remount,size=$(df --output=used -k "$1" | tr -dc 0-9)k" "$1"' bash "$S/disk/$1" ;;
+  fill)  is_node "$1"; self __fill "$1" ;;
   drain) is_node "$1"; inlab mount -o "remount,size=$DISK" "$S/disk/$1" ;;
   readonly)                     # a new read-only mount reaches running services; a remount would not
     p=$(leader "$1") || die "$1 is not running"
@@ -488,6 +495,7 @@ case $cmd in
     : >"$S/ready"
     while :; do sleep infinity & wait $! || true; done ;;
   __drop)  drop "$@" ;;
+  __fill)  fill "$@" ;;
   __lag)   lag "$@" ;;
   __heal)  heal ;;
   __start) unrule pref 90 from "$(addr "$1")"; unrule pref 90 to "$(addr "$1")"; boot "$1" - ;;

@@ -122,7 +122,13 @@ await withLab(t, { nodes: 3 }, async lab => {
 
   await t.test('a full disk takes nothing more until it is drained', async t => {
     const write = ['sh', '-c', 'head -c 200000 /dev/zero >/etc/kk']
+    // What it holds grows between the moment it is measured and the moment it is full.
+    const grows = 'while :; do head -c 4096 /dev/zero >>/etc/grows; done'
+    const writer = lab.spawn('n2', ['sh', '-c', grows])
+    const size = async () => Number((await lab.exec('n2', ['stat', '-c%s', '/etc/grows'])).stdout)
+    await until(async () => (await size()) > 0, { what: 'the writer writes' })
     await lab.fill('n2')
+    writer.kill('SIGKILL')
     t.match((await lab.exec('n2', write)).stderr, 'No space left on device')
     await lab.drain('n2')
     t.equal((await lab.exec('n2', write)).code, 0)
