@@ -58,6 +58,11 @@ export interface Files {
   /** The object that a path leads to, symlinks followed. Undefined where there is none. */
   statFollowed(path: string): Promise<FileStat | undefined>
   /**
+   * By path, what changes whenever the object or what it leads to does: a switched symlink counts, and so
+   * does a change behind it. `none` where there is none.
+   */
+  versions(paths: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /**
    * Contents of a regular file, symlinks followed. Undefined where there is none. Never blocks on a
    * FIFO. Throws `not-a-file`, `file-too-large`, `file-unreadable`.
    */

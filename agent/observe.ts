@@ -13,7 +13,7 @@ import { type KeystoreFile, observeKeystore } from './resources/keystore-file.ts
 import { materialPaths, observeMaterial } from './resources/material.ts'
 import { observeStorePassword, storePasswordPath } from './resources/store.ts'
 import { type TextFile, observeTextFile } from './resources/text-file.ts'
-import { type CommandCache, type Note, type Sight, see, versionOf } from './see.ts'
+import { type CommandCache, type Note, type Sight, see } from './see.ts'
 import { REGISTRY, type Registry } from './services/registry.ts'
 import type { Compiled } from './services/service.ts'
 import { createUpstreamWatch } from './upstreams.ts'
@@ -96,8 +96,9 @@ async function whatChanged(host: Host, last: Kept, tls: ServiceTls): Promise<Cha
   if ((await host.services.peekInvocation(unit.unit)) !== last.invocation) return 'unit'
   const isFresh = host.clock.monotonic() < last.staleAtMs
   let changed: Changed = isFresh && last.tls === JSON.stringify(tls) ? 'nothing' : 'files'
+  const versions = await host.files.versions([...last.versions.keys()])
   for (const [path, version] of last.versions) {
-    if ((await versionOf(host, path)) === version) continue
+    if (versions.get(path) === version) continue
     if (path === unit.fragmentPath || unit.dropInPaths.includes(path)) return 'unit'
     changed = 'files'
   }
@@ -130,7 +131,8 @@ async function observeAfresh(
   // Started anew since it was shown: what is known of the unit is about another process.
   const invocation = running === unit.invocationId ? running : undefined
   const note = async (path: string) => {
-    if (!versions.has(path)) versions.set(path, await versionOf(host, path))
+    if (versions.has(path)) return
+    for (const [at, version] of await host.files.versions([path])) versions.set(at, version)
   }
   for (const path of [unit.fragmentPath, ...unit.dropInPaths])
     if (path !== undefined) await note(path)

@@ -360,9 +360,14 @@ interface Recorded {
   readonly entry: ServiceEntry
 }
 
+// The same intent is asked for in every pass.
+const digests = new WeakMap<ServiceTls, string>()
+
 /** Digest of the intent for one service: what a ledger entry is about. */
 export function serviceDigest(tls: ServiceTls): string {
-  return digestOf(asJson(tls))
+  const known = digests.get(tls) ?? digestOf(asJson(tls))
+  digests.set(tls, known)
+  return known
 }
 
 // A clock that went back must not make a certificate look unborn, nor a renewal undone.

@@ -110,10 +110,8 @@ async function runCommand(
   const versions: string[] = [
     unit.environment === undefined ? '' : JSON.stringify(unit.environment),
   ]
-  for (const path of dependencies) {
-    await note(path)
-    versions.push(await versionOf(host, path))
-  }
+  for (const path of dependencies) await note(path)
+  versions.push(...(await host.files.versions(dependencies)).values())
   const key = input.argv.join('\0')
   const known = commands.get(key)
   const isSame = known?.versions === versions.join('\0')
@@ -143,11 +141,3 @@ async function runOnce(
 
 // `--version` and the like; systemd-run included.
 const COMMAND_TIMEOUT_MS = 20_000
-
-/** The object itself and what it leads to: a switched symlink counts, and so does a change behind it. */
-export async function versionOf(host: Host, path: string): Promise<string> {
-  const stat = await host.files.stat(path)
-  if (stat === undefined) return 'none'
-  if (stat.kind !== 'symlink') return stat.version
-  return `${stat.version} ${(await host.files.statFollowed(path))?.version ?? 'none'}`
-}

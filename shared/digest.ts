@@ -1,6 +1,6 @@
 // Digests of values: equal values have equal digests, whatever the order of their keys.
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 export type Json =
   | null
@@ -24,7 +24,7 @@ export function canonicalJson(value: Json): string {
 
 /** SHA-256, lower-case hex. */
 export function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
+  return hash('sha256', data)
 }
 
 /** SHA-256 over the canonical JSON of a value, lower-case hex. */

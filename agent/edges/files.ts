@@ -9,8 +9,16 @@ import { dirname } from 'node:path'
 import { systemErrorCode } from '../../shared/errors.ts'
 import type { Files, Ownership } from '../host.ts'
 import { unsafePath, writeError } from './file-errors.ts'
-import { resolveInside } from './inside-root.ts'
-import { freeBytesAt, type Locate, listAt, readAt, readLinkAt, statAt } from './read-file.ts'
+import { type Found, resolveInside } from './inside-root.ts'
+import {
+  freeBytesAt,
+  type Locate,
+  listAt,
+  readAt,
+  readLinkAt,
+  statAt,
+  versionAt,
+} from './read-file.ts'
 import { directoryOf, inParent, openBelow, type SafeDirectory } from './safe-directory.ts'
 import { flush, own, writeNewFile } from './write-file.ts'
 
@@ -27,8 +35,11 @@ export interface FilesOptions {
 export function createFiles({ root }: FilesOptions = {}): Files {
   const base = root === undefined || root === '/' ? '' : realpathSync(root)
   const top = base === '' ? '/' : base
-  const locate: Locate = (path, followLast) =>
-    base === '' ? path : resolveInside(base, path, { followLast })
+  const locateWith =
+    (found?: Found): Locate =>
+    (path, followLast) =>
+      base === '' ? path : resolveInside(base, path, { followLast, found })
+  const locate = locateWith()
   const look = (path: string, followLast: boolean) => statAt(path, locate, followLast)
   const within = <T>(
     attempt: string,
@@ -42,6 +53,10 @@ export function createFiles({ root }: FilesOptions = {}): Files {
   return {
     stat: async path => look(path, false),
     statFollowed: async path => look(path, true),
+    versions: async paths => {
+      const locateOnce = locateWith(new Map())
+      return new Map(paths.map(path => [path, versionAt(path, locateOnce)]))
+    },
     read: async path => readAt(path, locate),
     readLink: async path => readLinkAt(path, locate),
     list: async path => listAt(path, locate),

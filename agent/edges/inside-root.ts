@@ -7,30 +7,37 @@ import { OperationalError } from '../../shared/errors.ts'
 // As the kernel's own limit; more is a loop.
 const SYMLINKS_MAX = 40
 
+/** What was found on the way, by real path: a symlink's target, or that it is none. */
+export type Found = Map<string, { readonly target: string | undefined } | 'nothing'>
+
 /**
  * The real path of `path` below `root`, or undefined where there is none. The last part is resolved
- * only with `followLast`.
+ * only with `followLast`. Who asks for many paths at one moment lets them share what was found.
  */
 export function resolveInside(
   root: string,
   path: string,
-  { followLast }: { readonly followLast: boolean },
+  { followLast, found }: { readonly followLast: boolean; readonly found?: Found | undefined },
 ): string | undefined {
   const pending = partsOf(path).reverse()
-  const walked: string[] = []
+  const above: string[] = []
+  let at = root
   let symlinks = 0
   for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
     if (part === '..') {
-      walked.pop()
+      at = above.pop() ?? root
       continue
     }
-    const real = `${root}/${[...walked, part].join('/')}`
+    const real = `${at}/${part}`
     const isLast = pending.length === 0
     if (isLast && !followLast) return real
-    const stat = lstatSync(real, { throwIfNoEntry: false })
-    if (stat === undefined) return undefined
-    if (!stat.isSymbolicLink()) {
-      walked.push(part)
+    const known = found?.get(real) ?? lookAt(real)
+    found?.set(real, known)
+    if (known === 'nothing') return undefined
+    const { target } = known
+    if (target === undefined) {
+      above.push(at)
+      at = real
       continue
     }
     symlinks++
@@ -38,11 +45,19 @@ export function resolveInside(
       throw new OperationalError('file-unreadable', `too many symlinks on the way to ${path}`, {
         details: { path, errno: 'ELOOP' },
       })
-    const target = readlinkSync(real)
-    if (target.startsWith('/')) walked.length = 0
+    if (target.startsWith('/')) {
+      above.length = 0
+      at = root
+    }
     pending.push(...partsOf(target).reverse())
   }
-  return walked.length === 0 ? root : `${root}/${walked.join('/')}`
+  return at
+}
+
+function lookAt(real: string): { readonly target: string | undefined } | 'nothing' {
+  const stat = lstatSync(real, { throwIfNoEntry: false })
+  if (stat === undefined) return 'nothing'
+  return { target: stat.isSymbolicLink() ? readlinkSync(real) : undefined }
 }
 
 function partsOf(path: string): string[] {

@@ -1,7 +1,7 @@
 // Secure contexts of probes. Parsing a trust bundle costs more than a handshake, so a context is
 // kept for as long as the same trust and client certificate are in use.
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { OperationalError } from '../../shared/errors.ts'
 import type { HandshakeTarget } from '../host.ts'
@@ -22,9 +22,8 @@ export function createProbeContexts(): ProbeContexts {
   const contexts = new Map<string, SecureContext>()
 
   return ({ trust, clientCertificate }) => {
-    const hash = createHash('sha256').update(JSON.stringify(trust))
-    hash.update(`\0${clientCertificate?.chainPem ?? ''}\0${clientCertificate?.keyPem ?? ''}`)
-    const key = hash.digest('base64')
+    const { chainPem = '', keyPem = '' } = clientCertificate ?? {}
+    const key = hash('sha256', `${JSON.stringify(trust)}\0${chainPem}\0${keyPem}`, 'base64')
     const kept = contexts.get(key)
     // Again at the end of the order: the first one is the one that was not used for longest.
     contexts.delete(key)

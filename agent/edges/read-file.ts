@@ -26,6 +26,14 @@ export function statAt(path: string, locate: Locate, followLast: boolean): FileS
   }
 }
 
+/** See Files.versions. */
+export function versionAt(path: string, locate: Locate): string {
+  const stat = statAt(path, locate, false)
+  if (stat === undefined) return 'none'
+  if (stat.kind !== 'symlink') return stat.version
+  return `${stat.version} ${statAt(path, locate, true)?.version ?? 'none'}`
+}
+
 function describe(stat: BigIntStats): FileStat {
   return {
     kind: kindOf(stat),

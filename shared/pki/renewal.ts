@@ -1,7 +1,7 @@
 // When a certificate is renewed: derived from the certificate itself, so every check gives the same
 // answer and a fleet whose certificates end together does not renew them together.
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { assert } from '../assert.ts'
 
 export interface RenewalInputs {
@@ -83,6 +83,6 @@ export function floorAtMs(inputs: RenewalInputs): number {
 
 // Serials of other CAs may be consecutive numbers; the hash spreads those too.
 function fractionOf(serial: string): number {
-  const digest = createHash('sha256').update(serial.toLowerCase()).digest()
+  const digest = hash('sha256', serial.toLowerCase(), 'buffer')
   return digest.readUIntBE(0, 6) / 2 ** 48
 }

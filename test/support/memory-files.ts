@@ -131,6 +131,15 @@ export function createMemoryFiles(
       power().check()
       return statOf(resolve(path))
     },
+    async versions(paths) {
+      power().check()
+      const versionOf = (path: string) => {
+        const stat = statOf(parentOf(path))
+        if (stat?.kind !== 'symlink') return stat?.version ?? 'none'
+        return `${stat.version} ${statOf(resolve(path))?.version ?? 'none'}`
+      }
+      return new Map(paths.map(path => [path, versionOf(path)]))
+    },
     async read(path) {
       power().check()
       const entry = tree.get(resolve(path))
