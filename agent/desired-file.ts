@@ -42,6 +42,7 @@ import {
 } from '../shared/contract/service.ts'
 import { normalizeNames } from '../shared/pki/names.ts'
 import type { LocalIssuers } from './issuers.ts'
+import { plainJson } from './plain-json.ts'
 
 const Duration = z.string().check(
   z.refine(text => (parseDuration(text) ?? 0) > 0, {
@@ -147,7 +148,10 @@ export interface LocalDesired {
 
 /** YAML or JSON text. Throws `desired-file-invalid` with every problem. */
 export async function parseDesiredFile(text: string, name: string): Promise<LocalDesired> {
-  const document = parseDocument((await import('./yaml-text.ts')).parseYamlText(text, name))
+  const json = plainJson(text)
+  const value =
+    json === undefined ? (await import('./yaml-text.ts')).parseYamlText(text, name) : json.value
+  const document = parseDocument(value)
   const names = document.services.map(entry => entry.service)
   const twice = names.find((service, index) => names.indexOf(service) !== index)
   if (twice !== undefined)

@@ -13,7 +13,8 @@ import { type KeystoreFile, observeKeystore } from './resources/keystore-file.ts
 import { materialPaths, observeMaterial } from './resources/material.ts'
 import { observeStorePassword, storePasswordPath } from './resources/store.ts'
 import { type TextFile, observeTextFile } from './resources/text-file.ts'
-import { type CommandCache, type Note, type Sight, see } from './see.ts'
+import { createAnswers, type ProgramAnswers } from './program-answers.ts'
+import { type Note, type Sight, see } from './see.ts'
 import { REGISTRY, type Registry } from './services/registry.ts'
 import type { Compiled } from './services/service.ts'
 import { createUpstreamWatch } from './upstreams.ts'
@@ -40,9 +41,9 @@ export function createObserver(
   host: Host,
   issuers: LocalIssuers,
   registry: Registry = REGISTRY,
+  answers: ProgramAnswers = createAnswers(),
 ): Observer {
   const kept = new Map<string, Kept>()
-  const commands: CommandCache = new Map()
   const upstreams = createUpstreamWatch(host)
 
   async function observe(tls: ServiceTls): Promise<ServiceObservation> {
@@ -55,7 +56,7 @@ export function createObserver(
     kept.delete(tls.service)
     // A file that somebody has changed says nothing new about the process and its unit.
     const unit = changed === 'files' ? last?.observation.unit : undefined
-    const fresh = await observeAfresh({ host, issuers, commands, registry }, tls, unit)
+    const fresh = await observeAfresh({ host, issuers, answers, registry }, tls, unit)
     if (fresh.observation.kind === 'not-installed') return fresh.observation
     kept.set(tls.service, { tls: JSON.stringify(tls), ...fresh, observation: fresh.observation })
     return withServed(fresh.observation)
@@ -108,12 +109,12 @@ async function whatChanged(host: Host, last: Kept, tls: ServiceTls): Promise<Cha
 interface ObserveTools {
   readonly host: Host
   readonly issuers: LocalIssuers
-  readonly commands: CommandCache
+  readonly answers: ProgramAnswers
   readonly registry: Registry
 }
 
 async function observeAfresh(
-  { host, issuers, commands, registry }: ObserveTools,
+  { host, issuers, answers, registry }: ObserveTools,
   tls: ServiceTls,
   known: UnitState | undefined,
 ) {
@@ -136,7 +137,7 @@ async function observeAfresh(
   }
   for (const path of [unit.fragmentPath, ...unit.dropInPaths])
     if (path !== undefined) await note(path)
-  const sight = await see({ host, unit, note, commands, registry }, tls)
+  const sight = await see({ host, unit, note, answers, registry }, tls)
   const compilation = registry.compile(tls, sight.seen, { servicePath: host.servicePath })
   const node =
     compilation.kind === 'compiled'

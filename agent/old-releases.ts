@@ -1,6 +1,6 @@
 // s12: what no service uses any more is removed from the disk.
 
-import { REQUEST_FILE, readNote, requestNote } from './certificate-request.ts'
+import { REQUEST_FILE, readNote, requestNote } from './request-note.ts'
 import { certifiedTls } from './client-trust.ts'
 import type { Host } from './host.ts'
 import type { ActionablePlan } from './plan.ts'

@@ -33,6 +33,7 @@ import { logResult } from './log-result.ts'
 import { lookRestored, lookServed } from './look-again.ts'
 import { removeOldReleases } from './old-releases.ts'
 import { createPrepared } from './prepared.ts'
+import { createKeptAnswers } from './program-answers.ts'
 import type { PassInput, Reconciler, ReconcilerOptions } from './reconciler.ts'
 import { reportOfApply, reportOfPlan, withNotices } from './report.ts'
 import type { Compiled } from './services/service.ts'
@@ -48,7 +49,8 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
   const { files } = host
   const ledgerStore = ledgerFile(files, stateDirectory)
   const journal = journalFile(files, stateDirectory)
-  const live = createObserver(host, options.issuers, options.registry)
+  const answers = await createKeptAnswers(files, stateDirectory)
+  const live = createObserver(host, options.issuers, options.registry, answers)
   const read = await ledgerStore.read()
   if (read.damage !== undefined) log.warn({ reason: read.damage }, 'ledger was damaged')
   let ledger = read.value ?? EMPTY_LEDGER
@@ -314,10 +316,12 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
         const work = () => passService(input, tls)
         reports.push(kept === undefined ? await guarded(tls, log, work) : reportOfPlan(kept))
       }
+      // Where something was refused, nothing is written.
+      if (input.mode === 'enforce' && reports.every(isSettled)) await answers.save()
       return reports.map(report => withNotices(report, absences.noticesOf(report.service)))
     },
     async plan(services) {
-      const observer = createObserver(host, options.issuers, options.registry)
+      const observer = createObserver(host, options.issuers, options.registry, answers)
       const planOne = (tls: ServiceTls) => async () => {
         const plan = planService({
           observation: await observer.observe(tls),
@@ -337,6 +341,10 @@ export async function createReconciler(options: ReconcilerOptions): Promise<Reco
 }
 
 const NO_SNAPSHOTS = { policies: {}, node: () => 'localhost' }
+
+function isSettled({ outcome }: ServiceReport): boolean {
+  return outcome === 'in-sync' || outcome === 'changed'
+}
 
 function loadedWith({ release, facts }: ActionablePlan): LoadedWith {
   return { release, storePassword: facts.storePassword?.password }

@@ -19,22 +19,10 @@ import { sameNames } from '../shared/pki/names.ts'
 import { checkPair } from '../shared/pki/pair.ts'
 import { splitPemCertificates } from '../shared/pki/pem.ts'
 import { Secret } from '../shared/secret.ts'
-import {
-  REQUEST_FILE,
-  type RequestNote,
-  noteText,
-  readNote,
-  requestNote,
-} from './certificate-request.ts'
+import { REQUEST_FILE, type RequestNote, noteText, readNote, requestNote } from './request-note.ts'
 import { authoritiesOf, certifiedTls } from './client-trust.ts'
 import type { Host } from './host.ts'
-import {
-  type FetchProvided,
-  type LocalIssuers,
-  type SignInternal,
-  issueLeaf,
-  readPair,
-} from './issuers.ts'
+import { type FetchProvided, type LocalIssuers, type SignInternal, readPair } from './issuers.ts'
 import type { ActionablePlan } from './plan.ts'
 import { releaseOwnership } from './planned-ownership.ts'
 import {
@@ -217,6 +205,7 @@ async function freshPair(
     nowMs,
   }
   try {
+    const { issueLeaf } = await import('./issue-leaf.ts')
     const chainPem = await issueLeaf(host, tools.issuers, tools.signInternal, leaf)
     return { id, keyPem: keys.privateKeyPem, chainPem, inPlace: true, request }
   } catch (error) {

@@ -5,6 +5,7 @@ import { unreachable } from '../shared/assert.ts'
 import type { ServiceTls } from '../shared/contract/service.ts'
 import { describeError } from '../shared/errors.ts'
 import type { Host, UnitState } from './host.ts'
+import type { ProgramAnswer, ProgramAnswers } from './program-answers.ts'
 import { type KeystoreFile, observeKeystore } from './resources/keystore-file.ts'
 import { type TextFile, observeTextFile } from './resources/text-file.ts'
 import type { Registry } from './services/registry.ts'
@@ -12,14 +13,6 @@ import type { Input, Seen, SeenCommand } from './services/service.ts'
 
 /** Takes down the version of a path, so that a change of it makes the observation stale. */
 export type Note = (path: string) => Promise<void>
-export type CommandCache = Map<string, CommandRun>
-
-interface CommandRun {
-  readonly versions: string
-  readonly seen: SeenCommand
-  /** Monotonic; Infinity: only a change makes it stale. */
-  readonly staleAtMs: number
-}
 
 export interface Sight {
   readonly seen: Seen
@@ -33,7 +26,7 @@ export interface SeeTools {
   readonly host: Host
   readonly unit: UnitState
   readonly note: Note
-  readonly commands: CommandCache
+  readonly answers: ProgramAnswers
   readonly registry: Registry
 }
 
@@ -103,24 +96,27 @@ async function noteKeystore(
 }
 
 async function runCommand(
-  { host, unit, note, commands }: SeeTools,
+  { host, unit, note, answers }: SeeTools,
   input: Extract<Input, { kind: 'command' }>,
-): Promise<CommandRun> {
+): Promise<ProgramAnswer> {
   const dependencies = [input.argv[0] ?? '', ...input.dependsOn]
   const versions: string[] = [
     unit.environment === undefined ? '' : JSON.stringify(unit.environment),
   ]
   for (const path of dependencies) await note(path)
   versions.push(...(await host.files.versions(dependencies)).values())
-  const key = input.argv.join('\0')
-  const known = commands.get(key)
-  const isSame = known?.versions === versions.join('\0')
-  if (known !== undefined && isSame && host.clock.monotonic() < known.staleAtMs) return known
+  const question = {
+    argv: input.argv,
+    versions: versions.join('\0'),
+    invocationId: unit.invocationId,
+    nowMs: host.clock.monotonic(),
+  }
+  const known = answers.recall(question)
+  if (known !== undefined) return known
   const seen = await runOnce(host, unit, input)
   const staleAtMs = host.clock.monotonic() + (input.maxAgeMs ?? Number.POSITIVE_INFINITY)
-  const run = { versions: versions.join('\0'), seen, staleAtMs }
-  commands.set(key, run)
-  return run
+  answers.keep(question, { seen, staleAtMs })
+  return { seen, staleAtMs }
 }
 
 async function runOnce(

@@ -5,9 +5,11 @@ import type { ServiceReport } from '../shared/contract/report.ts'
 import { OperationalError } from '../shared/errors.ts'
 import type { Logger } from '../shared/log.ts'
 import { parseDesiredFile } from './desired-file.ts'
+import { lookAhead } from './look-ahead.ts'
 import type { Host } from './host.ts'
+import type { LocalIssuers } from './issuers.ts'
 import { withoutHeld } from './ledger.ts'
-import { createReconciler } from './reconcile.ts'
+import { UNITS } from './services/units.ts'
 import { OWN } from './state-file.ts'
 
 export interface StandaloneOptions {
@@ -23,7 +25,9 @@ export interface StandaloneOptions {
 /** Reads only. */
 export async function planOnce(options: StandaloneOptions): Promise<readonly ServiceReport[]> {
   const desired = await parseDesiredFile(options.desired.text, options.desired.name)
-  const reconciler = await reconcilerOf(options, desired.issuers)
+  const units = desired.services.flatMap(({ service }) => UNITS[service].slice(0, 1))
+  const host = { ...options.host, services: lookAhead(options.host.services, units) }
+  const reconciler = await reconcilerOf({ ...options, host }, desired.issuers)
   return reconciler.plan(desired.services)
 }
 
@@ -43,10 +47,8 @@ export async function applyOnce(options: StandaloneOptions): Promise<readonly Se
   })
 }
 
-function reconcilerOf(
-  options: StandaloneOptions,
-  issuers: Parameters<typeof createReconciler>[0]['issuers'],
-) {
+async function reconcilerOf(options: StandaloneOptions, issuers: LocalIssuers) {
+  const { createReconciler } = await import('./reconcile.ts')
   const { host, stateDirectory, log, onStep } = options
   return createReconciler({
     host,

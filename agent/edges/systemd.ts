@@ -4,7 +4,8 @@ import { readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { unreachable } from '../../shared/assert.ts'
 import { OperationalError } from '../../shared/errors.ts'
-import type { ActivationVerb, CommandResult, Services, UnitState } from '../host.ts'
+import type { ActivationVerb, CommandResult, Services } from '../host.ts'
+import { createShow } from './show-unit.ts'
 import {
   checkUnitName,
   createSystemctl,
@@ -12,9 +13,7 @@ import {
   parseProperties,
   type Systemctl,
   type SystemctlOptions,
-  unreachableManager,
 } from './systemctl.ts'
-import { UNIT_PROPERTIES, unitStateOf } from './unit-state.ts'
 
 export interface ServicesOptions extends SystemctlOptions {
   /** Where `/run` of the node is. */
@@ -66,26 +65,6 @@ export function createServices(options: ServicesOptions): Services {
         details,
       })
     },
-  }
-}
-
-/** `show` that learns once whether this systemctl can print UTC (since systemd 248). */
-function createShow(systemctl: Systemctl) {
-  const properties = `--property=${UNIT_PROPERTIES.join(',')}`
-  let inUtc: readonly string[] = ['--timestamp=us+utc']
-
-  return async (unit: string): Promise<UnitState | undefined> => {
-    let result = await systemctl(['show', unit, properties, ...inUtc])
-    if (result.code !== 0 && inUtc.length > 0 && /timestamp|Invalid value/.test(result.stderr)) {
-      inUtc = []
-      result = await systemctl(['show', unit, properties])
-    }
-    if (result.code !== 0) {
-      if (/not loaded|not found|could not be found/.test(result.stderr)) return undefined
-      throw unreachableManager(['show', unit], { stderr: firstLine(result.stderr) })
-    }
-    const now = { wallMs: Date.now(), monotonicMs: Number(process.hrtime.bigint()) / 1e6 }
-    return unitStateOf(unit, parseProperties(result.stdout), now)
   }
 }
 

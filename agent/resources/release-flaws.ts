@@ -6,7 +6,7 @@ import { certificateFacts } from '../../shared/pki/facts.ts'
 import { missingNames, sameNames } from '../../shared/pki/names.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
 import { isDue } from '../../shared/pki/renewal.ts'
-import { requestNote } from '../certificate-request.ts'
+import { requestNote } from '../request-note.ts'
 import type { MaterialTarget, Release } from './material.ts'
 import { trustProblem } from './trust-verdict.ts'
 

@@ -9,10 +9,11 @@ import type { Compilation, Driver, DriverContext, Seen } from './service.ts'
 import type { WebProduct } from './web-config/product.ts'
 import type { Web } from './web-config/parts.ts'
 import { compiledWeb, webInputs, webOf } from './web-config/web.ts'
+import { UNITS } from './units.ts'
 
 export const alertmanager: Driver<'alertmanager'> = {
   service: 'alertmanager',
-  units: ['prometheus-alertmanager.service', 'alertmanager.service'],
+  units: UNITS.alertmanager,
   inputs: (seen, context) => webInputs(PRODUCT, seen, context),
   compile,
 }

@@ -33,10 +33,11 @@ import type {
   StoreIntent,
 } from './service.ts'
 import { isAtLeast, type Version } from './version.ts'
+import { UNITS } from './units.ts'
 
 export const elasticsearch: Driver<'elasticsearch'> = {
   service: 'elasticsearch',
-  units: ['elasticsearch.service'],
+  units: UNITS.elasticsearch,
   inputs,
   compile,
 }

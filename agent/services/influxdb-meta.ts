@@ -40,10 +40,11 @@ import {
 } from './service.ts'
 import { upstreamTrustFile } from './upstream-urls.ts'
 import { isAtLeast, noVersion, versionIn, type Version } from './version.ts'
+import { UNITS } from './units.ts'
 
 export const influxdbMeta: Driver<'influxdb-meta'> = {
   service: 'influxdb-meta',
-  units: ['influxdb-meta.service'],
+  units: UNITS['influxdb-meta'],
   inputs,
   compile,
 }

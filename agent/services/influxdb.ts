@@ -44,10 +44,11 @@ import {
 } from './service.ts'
 import { upstreamTrustFile } from './upstream-urls.ts'
 import { isAtLeast, noVersion, versionIn, type Version } from './version.ts'
+import { UNITS } from './units.ts'
 
 export const influxdb: Driver<'influxdb'> = {
   service: 'influxdb',
-  units: ['influxdb.service', 'influxd.service'],
+  units: UNITS.influxdb,
   inputs,
   compile,
 }

@@ -20,10 +20,11 @@ import type {
   Seen,
 } from './service.ts'
 import { isAtLeast, parseVersion, type Version } from './version.ts'
+import { UNITS } from './units.ts'
 
 export const kibana: Driver<'kibana'> = {
   service: 'kibana',
-  units: ['kibana.service'],
+  units: UNITS.kibana,
   inputs,
   compile,
 }

@@ -32,10 +32,11 @@ import {
 } from './service.ts'
 import { uncoveredHost, upstreamIntents, upstreamTrustFile } from './upstream-urls.ts'
 import { isAtLeast, noVersion, versionIn, type Version } from './version.ts'
+import { UNITS } from './units.ts'
 
 export const metricbeat: Driver<'metricbeat'> = {
   service: 'metricbeat',
-  units: ['metricbeat.service'],
+  units: UNITS.metricbeat,
   inputs,
   compile,
 }

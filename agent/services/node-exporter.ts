@@ -5,10 +5,11 @@ import type { Compilation, Driver, DriverContext, Seen } from './service.ts'
 import type { ServiceTlsOf } from '../../shared/contract/service.ts'
 import type { WebProduct } from './web-config/product.ts'
 import { compiledWeb, webInputs, webOf } from './web-config/web.ts'
+import { UNITS } from './units.ts'
 
 export const nodeExporter: Driver<'node-exporter'> = {
   service: 'node-exporter',
-  units: ['prometheus-node-exporter.service', 'node_exporter.service', 'node-exporter.service'],
+  units: UNITS['node-exporter'],
   inputs: (seen, context) => webInputs(PRODUCT, seen, context),
   compile,
 }

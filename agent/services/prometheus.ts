@@ -18,10 +18,11 @@ import { lineOf } from './web-config/command-line.ts'
 import { trustFileOf, type WebProduct } from './web-config/product.ts'
 import type { Web } from './web-config/parts.ts'
 import { compiledWeb, unsupported, webInputs, webOf } from './web-config/web.ts'
+import { UNITS } from './units.ts'
 
 export const prometheus: Driver<'prometheus'> = {
   service: 'prometheus',
-  units: ['prometheus.service'],
+  units: UNITS.prometheus,
   inputs,
   compile,
 }

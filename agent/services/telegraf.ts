@@ -22,10 +22,11 @@ import { placeOf, type TelegrafPlace } from './telegraf/place.ts'
 import { variableFiles } from './telegraf/variables.ts'
 import { upstreamIntents, upstreamTrustFile } from './upstream-urls.ts'
 import { isAtLeast, noVersion, versionIn, type Version } from './version.ts'
+import { UNITS } from './units.ts'
 
 export const telegraf: Driver<'telegraf'> = {
   service: 'telegraf',
-  units: ['telegraf.service'],
+  units: UNITS.telegraf,
   inputs,
   compile,
 }

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Program } from '../bundle.ts'
+import { COMMAND_FLAGS } from '../flags.ts'
 import { completionFiles, manualFile } from './documentation.ts'
 import type { FileEntry } from './tar.ts'
 
@@ -115,7 +116,7 @@ export function programPackage(bundled: Bundled, versions: Versions): Package {
     service,
     files: [
       ...bundle,
-      file(`usr/bin/${program}`, fill(script('command'), { name: program, folder }), 0o755),
+      file(`usr/bin/${program}`, commandOf(program, folder), 0o755),
       file(`usr/share/doc/${program}/copyright`, notices),
       manualFile(program, versions),
       ...(program === 'tlsfleet' ? completionFiles() : []),
@@ -144,6 +145,11 @@ export function runtimePackage(node: Buffer, licence: string, version: string): 
     debScripts: {},
     rpmScripts: {},
   }
+}
+
+function commandOf(program: Program, folder: string): string {
+  const flags = program === 'tlsfleet-agent' ? COMMAND_FLAGS.join(' ') : ''
+  return fill(script('command'), { name: program, folder, flags })
 }
 
 function serviceFiles(program: Program): readonly FileEntry[] {

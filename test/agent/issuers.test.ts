@@ -7,9 +7,8 @@ import { certificateFacts } from '../../shared/pki/facts.ts'
 import { generateKey } from '../../shared/pki/keys.ts'
 import { splitPemCertificates } from '../../shared/pki/pem.ts'
 import { type Issuer, type ServerTls, isServer } from '../../shared/contract/service.ts'
+import { issueLeaf, type IssueRequest } from '../../agent/issue-leaf.ts'
 import {
-  issueLeaf,
-  type IssueRequest,
   type LocalIssuers,
   NO_LOCAL_ISSUERS,
   observeLocalTrust,

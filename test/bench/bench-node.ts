@@ -3,6 +3,7 @@
 
 import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { COMMAND_FLAGS } from '../../systemd/flags.ts'
 import { describeOutcome, runCommand } from '../lab/command.ts'
 import { until } from '../lab/until.ts'
 import { createSandboxNode, findProgram, freePort, type SandboxNode } from '../sandbox/sandbox.ts'
@@ -49,7 +50,7 @@ export interface Standalone {
   readonly node: SandboxNode
   /** The file for `--desired`. */
   readonly desired: string
-  /** One-shot commands of the agent as arguments for Node. */
+  /** One-shot commands of the agent as arguments for Node, as the installed program has them. */
   readonly argv: (command: 'plan' | 'apply') => readonly string[]
   /** Their environment. */
   readonly env: NodeJS.ProcessEnv
@@ -61,7 +62,14 @@ export async function convergeStandalone(dir: string, { agent }: Programs): Prom
   const desired = join(dir, 'desired.json')
   writeFileSync(desired, JSON.stringify(desiredState(dir, node)))
   const where = ['--root', node.root, '--systemctl', node.systemctl, '--json']
-  const argv = (command: string) => [agent, command, '--desired', desired, ...where]
+  const argv = (command: string) => [
+    ...COMMAND_FLAGS,
+    agent,
+    command,
+    '--desired',
+    desired,
+    ...where,
+  ]
   const env = oneShotEnvironment(dir)
   const applied = await runCommand(process.execPath, argv('apply'), { env, timeoutMs: 120_000 })
   if (applied.code !== 0) {

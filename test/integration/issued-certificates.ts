@@ -1,6 +1,7 @@
 // One certificate of every kind that this product issues, with the clients that must accept it.
 
-import { NO_LOCAL_ISSUERS, issueLeaf as issueLocally } from '../../agent/issuers.ts'
+import { issueLeaf as issueLocally } from '../../agent/issue-leaf.ts'
+import { NO_LOCAL_ISSUERS } from '../../agent/issuers.ts'
 import {
   type CaCredential,
   type LeafRequest,

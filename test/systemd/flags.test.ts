@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { AGENT_FLAGS, FLAGS_VARIABLE } from '../../systemd/flags.ts'
+import { AGENT_FLAGS, COMMAND_FLAGS, FLAGS_VARIABLE } from '../../systemd/flags.ts'
 import { runCommand } from '../lab/command.ts'
 
 const PROJECT = dirname(dirname(import.meta.dirname))
@@ -34,7 +34,7 @@ await t.test(
       .replaceAll('/usr/lib/tlsfleet/node', process.execPath)
       .replaceAll('/usr/lib/tlsfleet', `${root}/lib`)
       .replaceAll('/var/cache/tlsfleet', `${root}/cache`)
-    const installed = await runCommand('/bin/sh', ['-euc', `${script}\ninstall_program probe`])
+    const installed = await runCommand('/bin/sh', ['-euc', `${script}\ninstall_program probe ${COMMAND_FLAGS.join(' ')}`])
     t.equal(installed.code, 0, installed.stderr)
 
     const env = { PATH: process.env['PATH'] }
@@ -45,7 +45,7 @@ await t.test(
     })
 
     const cache = join(root, 'cache')
-    t.same(JSON.parse(plain.stdout), { flags: [], argv, gc: 'undefined', cache })
+    t.same(JSON.parse(plain.stdout), { flags: COMMAND_FLAGS, argv, gc: 'undefined', cache })
     t.same(JSON.parse(flagged.stdout), { flags: AGENT_FLAGS, argv, gc: 'function', cache })
     t.equal(flagged.stderr, '', 'this Node knows all of them')
   },
