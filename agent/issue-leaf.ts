@@ -1,20 +1,12 @@
-// Has a leaf made by its issuer: by the controller, or here. Loaded when one is wanted: what builds and
-// signs certificates is nothing that a converged node needs.
+// Has a leaf made by its issuer: by the controller, or here. What builds and signs certificates is loaded
+// when one is to be built: a node whose certificates come from the controller never needs it.
 
 import { unreachable } from '../shared/assert.ts'
 import type { CertificateSpec, ServiceName } from '../shared/contract/service.ts'
 import { OperationalError } from '../shared/errors.ts'
-import { buildCertificate, buildSelfSigned, validity } from '../shared/pki/certificate.ts'
-import { certificateFacts } from '../shared/pki/facts.ts'
-import { type KeyPair, parsePrivateKey, parsePublicKey } from '../shared/pki/keys.ts'
-import { normalizeNames } from '../shared/pki/names.ts'
-import { splitPemCertificates } from '../shared/pki/pem.ts'
-import type { CertificateProfile } from '../shared/pki/profile.ts'
-import { serialNumber } from '../shared/pki/random.ts'
-import { Secret } from '../shared/secret.ts'
-import { certificateRequest } from './certificate-request.ts'
+import type { KeyPair } from '../shared/pki/keys.ts'
 import type { Host } from './host.ts'
-import { type LocalIssuers, noLocalCa, readPair, type SignInternal } from './issuers.ts'
+import type { LocalIssuers, SignInternal } from './issuers.ts'
 
 export interface IssueRequest {
   readonly service: ServiceName
@@ -38,12 +30,13 @@ export async function issueLeaf(
     case 'acme':
     case 'csr': {
       const sign = requireController(signInternal, request)
+      const { certificateRequest } = await import('./certificate-request.ts')
       return sign({ service, keys, csr: certificateRequest(spec, request.clientUse, keys) })
     }
     case 'self-signed':
-      return selfSigned(host, request)
+      return (await import('./locally-issued.ts')).selfSigned(host, request)
     case 'local-ca':
-      return locallyIssued(host, issuers, request)
+      return (await import('./locally-issued.ts')).locallyIssued(host, issuers, request)
     case 'files':
       throw new OperationalError(
         'issuer-unavailable',
@@ -69,65 +62,4 @@ function requireController(
     `could not get a certificate for ${service}: issuer "${spec.issuer}" needs a controller`,
     { hint: 'use issuer self-signed, local-ca or files without a controller' },
   )
-}
-
-function profileOf({ spec, clientUse }: IssueRequest): CertificateProfile {
-  return {
-    kind: 'server',
-    names: normalizeNames(spec.names, { wildcard: true }),
-    clientAuth: clientUse,
-  }
-}
-
-function selfSigned(host: Host, request: IssueRequest): string {
-  const { spec, keys, nowMs } = request
-  const dates = validity({
-    nowMs,
-    lifetimeMs: spec.lifetimeMs,
-    issuerNotAfterMs: Number.MAX_SAFE_INTEGER,
-  })
-  return buildSelfSigned({
-    subject: { commonName: commonName(spec) },
-    serial: serialNumber(host.random),
-    ...dates,
-    profile: profileOf(request),
-    key: parsePrivateKey(keys.privateKeyPem),
-  })
-}
-
-async function locallyIssued(
-  host: Host,
-  issuers: LocalIssuers,
-  request: IssueRequest,
-): Promise<string> {
-  const { spec, keys, nowMs, service } = request
-  if (issuers.localCa === undefined) throw noLocalCa(service)
-  const { chain, key } = await readPair(host, issuers.localCa)
-  const certificates = splitPemCertificates(Buffer.from(chain).toString('utf8'))
-  const ca = certificates[0]
-  if (ca === undefined)
-    throw new OperationalError(
-      'certificate-unparsable',
-      `could not find a certificate in ${issuers.localCa.certificate}`,
-    )
-  const facts = certificateFacts(ca)
-  const dates = validity({ nowMs, lifetimeMs: spec.lifetimeMs, issuerNotAfterMs: facts.notAfterMs })
-  const leaf = buildCertificate({
-    subject: { commonName: commonName(spec) },
-    serial: serialNumber(host.random),
-    ...dates,
-    profile: profileOf(request),
-    subjectPublicKey: parsePublicKey(keys.publicKeyPem),
-    issuer: {
-      certificatePem: ca,
-      key: parsePrivateKey(new Secret(Buffer.from(key).toString('utf8'))),
-    },
-  })
-  // A root at the end of a chain is useless to clients, intermediates are not.
-  return [leaf, ...(facts.selfSigned ? [] : certificates)].join('')
-}
-
-// For people only; every client looks at the alternative names.
-function commonName(spec: CertificateSpec): string {
-  return (spec.names.dns[0] ?? spec.names.ip[0] ?? 'tlsfleet').slice(0, 64)
 }

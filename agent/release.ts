@@ -23,6 +23,7 @@ import { REQUEST_FILE, type RequestNote, noteText, readNote, requestNote } from 
 import { authoritiesOf, certifiedTls } from './client-trust.ts'
 import type { Host } from './host.ts'
 import { type FetchProvided, type LocalIssuers, type SignInternal, readPair } from './issuers.ts'
+import { issueLeaf } from './issue-leaf.ts'
 import type { ActionablePlan } from './plan.ts'
 import { releaseOwnership } from './planned-ownership.ts'
 import {
@@ -205,7 +206,6 @@ async function freshPair(
     nowMs,
   }
   try {
-    const { issueLeaf } = await import('./issue-leaf.ts')
     const chainPem = await issueLeaf(host, tools.issuers, tools.signInternal, leaf)
     return { id, keyPem: keys.privateKeyPem, chainPem, inPlace: true, request }
   } catch (error) {

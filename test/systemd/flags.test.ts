@@ -34,7 +34,10 @@ await t.test(
       .replaceAll('/usr/lib/tlsfleet/node', process.execPath)
       .replaceAll('/usr/lib/tlsfleet', `${root}/lib`)
       .replaceAll('/var/cache/tlsfleet', `${root}/cache`)
-    const installed = await runCommand('/bin/sh', ['-euc', `${script}\ninstall_program probe ${COMMAND_FLAGS.join(' ')}`])
+    const installed = await runCommand('/bin/sh', [
+      '-euc',
+      `${script}\ninstall_program probe '${COMMAND_FLAGS.join(' ')}'`,
+    ])
     t.equal(installed.code, 0, installed.stderr)
 
     const env = { PATH: process.env['PATH'] }
