@@ -17,8 +17,8 @@ export interface Watcher {
 // When a directory appears, more is about to appear in it.
 const REARM_MS = 100
 // chokidar drops what follows a change of the same file within 50 ms and differs in mode or owner
-// only. Told this much later, whoever looks then sees that as well.
-const TELL_MS = 75
+// only. Told once more this much later, whoever looks then sees that as well.
+const TELL_AGAIN_MS = 75
 
 /**
  * `onChange` may be called for changes of this process itself, and several times for one change.
@@ -65,12 +65,13 @@ export function createWatcher(
   }
 
   function tell(path: string): void {
-    if (changed.has(path)) return
-    const told = () => {
+    if (closed || changed.has(path)) return
+    const again = () => {
       changed.delete(path)
       if (!closed) onChange(path)
     }
-    changed.set(path, setTimeout(told, TELL_MS))
+    changed.set(path, setTimeout(again, TELL_AGAIN_MS))
+    onChange(path)
   }
 
   function rearm(): void {
