@@ -9,7 +9,7 @@ import type { ProgramAnswer, ProgramAnswers } from './program-answers.ts'
 import { type KeystoreFile, observeKeystore } from './resources/keystore-file.ts'
 import { type TextFile, observeTextFile } from './resources/text-file.ts'
 import type { Registry } from './services/registry.ts'
-import type { Input, Seen, SeenCommand } from './services/service.ts'
+import type { Input, Seen, SeenCommand, SeenFile } from './services/service.ts'
 
 /** Takes down the version of a path, so that a change of it makes the observation stale. */
 export type Note = (path: string) => Promise<void>
@@ -36,16 +36,15 @@ const ROUNDS_MAX = 8
 export async function see(tools: SeeTools, tls: ServiceTls): Promise<Sight> {
   const { host, unit, note, registry } = tools
   const files = new Map<string, TextFile>()
+  // For as long as the driver looks: what it makes of them is forgotten with them.
+  const texts = new Map<string, SeenFile>()
   const directories = new Map<string, readonly string[]>()
   const keystores = new Map<string, KeystoreFile>()
   const commands = new Map<string, SeenCommand>()
   let staleAtMs = Number.POSITIVE_INFINITY
   const seen: Seen = {
     unit,
-    file: path => {
-      const file = files.get(path)
-      return file?.kind === 'text' ? { kind: 'text', text: file.text } : file
-    },
+    file: path => texts.get(path) ?? files.get(path),
     directory: path => directories.get(path),
     keystore: path => keystores.get(path)?.seen,
     command: argv => commands.get(argv.join('\0')),
@@ -77,9 +76,11 @@ export async function see(tools: SeeTools, tls: ServiceTls): Promise<Sight> {
         continue
       }
       await note(input.path)
-      if (input.kind === 'file')
-        files.set(input.path, await observeTextFile(host.files, input.path))
-      else if (input.kind === 'directory')
+      if (input.kind === 'file') {
+        const file = await observeTextFile(host.files, input.path)
+        files.set(input.path, file)
+        if (file.kind === 'text') texts.set(input.path, { kind: 'text', text: file.text })
+      } else if (input.kind === 'directory')
         directories.set(input.path, await host.files.list(input.path))
       else keystores.set(input.path, await noteKeystore(tools, input))
     }

@@ -15,18 +15,33 @@ export interface Document {
 export function documentIn(
   path: string,
   file: SeenFile | undefined,
-  read: (text: string) => ReadResult,
+  read: Read,
 ): Document | Refusal {
   if (file === undefined || file.kind === 'missing')
     return refusal('config-missing', `${path} does not exist`)
   if (file.kind === 'unreadable')
     return refusal('config-unreadable', `${path}: ${file.reason.message}`)
-  const result = read(file.text)
+  const result = readOnce(file, read)
   if (result.kind === 'read') return { kind: 'document', value: result.value }
   const { problem } = result
   const line = problem.line === undefined ? '' : `, line ${problem.line}`
   const code = problem.code === 'duplicate-key' ? 'key-repeated' : 'config-unparsable'
   return refusal(code, `${path}${line}: ${problem.message}`)
+}
+
+type Read = (text: string) => ReadResult
+type TextFile = Extract<SeenFile, { readonly kind: 'text' }>
+
+// A driver that is asked for its inputs, asked again and then for what it wants asks what the file holds
+// each time. Forgotten with the file.
+const results = new WeakMap<TextFile, Map<Read, ReadResult>>()
+
+function readOnce(file: TextFile, read: Read): ReadResult {
+  const known = results.get(file) ?? new Map<Read, ReadResult>()
+  results.set(file, known)
+  const result = known.get(read) ?? read(file.text)
+  known.set(read, result)
+  return result
 }
 
 /** The value of a key; undefined where there is none. */

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { describeError } from '../../shared/errors.ts'
 import { convergeStandalone, productsHere, type Standalone } from './bench-node.ts'
 import { median, printMetric, say } from './metric.ts'
 import { type Cost, measureInTurns, type WholeProcess } from './one-shot.ts'
@@ -76,12 +77,24 @@ export async function comparePeers(): Promise<void> {
       const program = find(peer.program)
       if (program === undefined)
         say(`${peer.name} is not installed: apt-get install ${peer.package}`)
-      else printPeer(peer.name, await measurePeer(peer, program, root), ours)
+      else await comparePeer(peer, program, root, ours)
     }
   } finally {
     await standalone.node.stop()
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+/** One that lacks something (Ansible a collection) is told, and the others are measured. */
+async function comparePeer(peer: Peer, program: string, root: string, ours: Ours): Promise<void> {
+  let costs: readonly Cost[]
+  try {
+    costs = await measurePeer(peer, program, root)
+  } catch (error) {
+    say(`${peer.name} cannot do the job (apt-get install ${peer.package}): ${describeError(error)}`)
+    return
+  }
+  printPeer(peer.name, costs, ours)
 }
 
 interface Ours {
