@@ -3,6 +3,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { systemClock } from '../../shared/clock.ts'
 import type { Reason } from '../../shared/contract/schema.ts'
 import { systemErrorCode } from '../../shared/errors.ts'
 import type { Handshake, HandshakeTarget, Network } from '../host.ts'
@@ -20,7 +21,7 @@ export function createNetwork({ rejectionMs = REJECTION_MS }: NetworkOptions = {
   const contexts = createProbeContexts()
   return {
     async handshake(target) {
-      const endMs = performance.now() + target.timeoutMs
+      const endMs = systemClock.monotonic() + target.timeoutMs
       if (target.isPlainExpected === true) {
         const plain = await speakPlainly(target, endMs)
         if (plain.kind === 'answer' && !wantsTls(plain.answer)) return plaintext(plain)
@@ -188,7 +189,7 @@ function hostHeader({ serverName, port }: HandshakeTarget): string {
 }
 
 function endAt(socket: Duplex, endMs: number): NodeJS.Timeout {
-  const remainingMs = Math.max(0, endMs - performance.now())
+  const remainingMs = Math.max(0, endMs - systemClock.monotonic())
   return setTimeout(() => socket.destroy(new DeadlineError()), remainingMs)
 }
 
