@@ -49,7 +49,7 @@ export function createShow(systemctl: Systemctl): ShowUnit {
 
 /** One unit, one block, in the order of the question. */
 function blocksOf(output: string): readonly Properties[] {
-  return output.split(/\n\n+/).map(parseProperties)
+  return output.trim().split(/\n\n+/).map(parseProperties)
 }
 
 function timeNow() {

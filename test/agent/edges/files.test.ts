@@ -276,6 +276,32 @@ await t.test('below another root no symlink leads out of it', async t => {
   t.match(await files.stat('/'), { kind: 'directory' })
 })
 
+await t.test('versions of many paths are those of each, behind symlinks as well', async t => {
+  const { files, at } = tree(t, { etc: { a: { f: 'one' }, b: { f: 'two' } } })
+  symlinkSync('a', at('etc/current'))
+  symlinkSync('/etc/current/f', at('etc/far'))
+  symlinkSync('nowhere', at('etc/dangling'))
+  const paths = ['/etc/a/f', '/etc/current', '/etc/current/f', '/etc/far', '/etc/dangling', '/no/f']
+  const look = async () => {
+    const together = await files.versions(paths)
+    for (const path of paths)
+      t.equal((await files.versions([path])).get(path), together.get(path), path)
+    return together
+  }
+
+  const before = await look()
+  t.equal(before.get('/no/f'), 'none')
+  t.equal(before.get('/etc/current/f'), before.get('/etc/a/f'))
+  t.same(await look(), before)
+  unlinkSync(at('etc/current'))
+  symlinkSync('b', at('etc/current'))
+  const switched = await look()
+  for (const path of paths) {
+    const isBehind = path.startsWith('/etc/current') || path === '/etc/far'
+    t.equal(switched.get(path) !== before.get(path), isBehind, path)
+  }
+})
+
 await t.test('the version of a file moves with every change, and only then', async t => {
   const { files, at } = tree(t, { etc: { f: 'one' } })
   const versions = new Set<string | undefined>()

@@ -104,6 +104,37 @@ await t.test('a systemctl that cannot print UTC is asked once', async t => {
   t.equal(said().filter(line => line.includes('--timestamp')).length, 1)
 })
 
+await t.test('units that are asked for together are one question', async t => {
+  const block = `for unit in "$@"; do case "$unit" in *.service) echo "Id=$unit"; echo "LoadState=loaded"; echo;; esac; done`
+  const { services, said } = standIn(t, block)
+  const all = await Promise.all(
+    ['b.service', 'a.service', 'b.service'].map(unit => services.show(unit)),
+  )
+
+  t.same(
+    all.map(state => state?.unit),
+    ['b.service', 'a.service', 'b.service'],
+  )
+  t.equal(said().length, 1)
+  await services.show('a.service')
+  t.equal(said().length, 2)
+})
+
+await t.test('where not all of them can be shown, each is asked for alone', async t => {
+  const missing = `case "$*" in *"a.service b"*) ${failing('Unit a.service could not be found.', 4)};; *a.service*) ${failing('Unit a.service could not be found.', 4)};; esac; echo 'LoadState=loaded\nId=b.service'`
+  const { services, said } = standIn(t, missing)
+  const [a, b] = await Promise.all([services.show('a.service'), services.show('b.service')])
+
+  t.equal(a, undefined)
+  t.match(b, { unit: 'b.service' })
+  t.equal(said().length, 3)
+
+  const away = standIn(t, failing('Failed to connect to bus: Connection refused'))
+  const unreachable = { code: 'service-manager-unreachable' }
+  const both = ['a.service', 'b.service'].map(unit => away.services.show(unit))
+  for (const state of both) await t.rejects(state, unreachable)
+})
+
 await t.test('nothing of our environment reaches systemctl', async t => {
   const { services, directory } = standIn(t, `env >"$(dirname "$0")/env"\n${ACTIVE}`)
   process.env['TLSFLEET_CANARY'] = 'x'
