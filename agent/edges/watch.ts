@@ -9,7 +9,7 @@ import { STAGED_PREFIX } from './files.ts'
 export interface Watcher {
   /** All files to be watched from now on. Cheap when they are the same as before. */
   setPaths(files: readonly string[]): void
-  /** Resolves when what was set last is being watched. */
+  /** Resolves when what was set last is being watched, and nothing that was seen is still to be told. */
   settled(): Promise<void>
   close(): Promise<void>
 }
@@ -19,6 +19,12 @@ const REARM_MS = 100
 // chokidar drops what follows a change of the same file within 50 ms and differs in mode or owner
 // only. Told once more this much later, whoever looks then sees that as well.
 const TELL_AGAIN_MS = 75
+
+interface Again {
+  readonly timer: NodeJS.Timeout
+  readonly again: () => void
+  readonly told: Promise<void>
+}
 
 /**
  * `onChange` may be called for changes of this process itself, and several times for one change.
@@ -32,7 +38,7 @@ export function createWatcher(
   let watcher: FSWatcher | undefined
   let work = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
-  const changed = new Map<string, NodeJS.Timeout>()
+  const changed = new Map<string, Again>()
   let closed = false
 
   function enqueue(task: () => Promise<void>): void {
@@ -66,11 +72,13 @@ export function createWatcher(
 
   function tell(path: string): void {
     if (closed || changed.has(path)) return
+    const { promise, resolve } = Promise.withResolvers<void>()
     const again = () => {
       changed.delete(path)
       if (!closed) onChange(path)
+      resolve()
     }
-    changed.set(path, setTimeout(again, TELL_AGAIN_MS))
+    changed.set(path, { timer: setTimeout(again, TELL_AGAIN_MS), again, told: promise })
     onChange(path)
   }
 
@@ -94,11 +102,18 @@ export function createWatcher(
       files = [...next]
       enqueue(armAndLook)
     },
-    settled: () => work,
+    async settled() {
+      await work
+      while (changed.size > 0) await Promise.all([...changed.values()].map(({ told }) => told))
+      await work
+    },
     async close() {
       closed = true
       clearTimeout(timer)
-      for (const pending of changed.values()) clearTimeout(pending)
+      for (const { timer: pending, again } of changed.values()) {
+        clearTimeout(pending)
+        again()
+      }
       await work
       await watcher?.close()
     },

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  lstatSync,
   mkdirSync,
   renameSync,
   rmSync,
@@ -85,6 +86,34 @@ await t.test('every way in which a file can change is seen, and nothing else', a
     mkdirSync(at('etc'))
     writeFileSync(at('etc/web.yml'), '7')
   })
+})
+
+await t.test('what is seen is told at once, and once more for what is not', async t => {
+  const root = t.testdir({ 'web.yml': '1' })
+  const path = join(root, 'web.yml')
+  const told: (number | undefined)[] = []
+  let wake = () => {}
+  const watcher = createWatcher(() => {
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    told.push(stat && stat.mode & 0o777)
+    wake()
+  })
+  t.teardown(() => watcher.close())
+  watcher.setPaths([path])
+  await watcher.settled()
+  told.length = 0
+
+  const seen = new Promise<void>(resolve => {
+    wake = resolve
+  })
+  writeFileSync(path, '2')
+  await seen
+  // Nothing of this comes from the library: it is within 50 ms of a change of the same file.
+  chmodSync(path, 0o600)
+  await watcher.settled()
+
+  t.ok(told.length >= 2, `told ${told.length} times`)
+  t.equal(told.at(-1), 0o600, 'who looks last sees the mode')
 })
 
 await t.test('closing ends everything, also what was not started yet', async t => {
