@@ -79,6 +79,21 @@ await t.test('from signing in to a node, and a verb', options, async t => {
     await keyboard.press('Escape')
   })
 
+  await t.test('who leaves while the list still follows what was typed has left', async t => {
+    // The filter is due before the page hears of the new address.
+    await page.evaluate(`(() => {
+      const input = document.querySelector('input[type=search]')
+      input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
+      const end = performance.now() + 20
+      while (performance.now() < end);
+      location.hash = '#/groups'
+    })()`)
+    await page.getByRole('heading', { name: 'Groups and budgets' }).waitFor()
+    t.equal(await page.evaluate('location.hash'), '#/groups')
+    await page.goBack()
+    await page.getByRole('grid', { name: 'Nodes' }).waitFor()
+  })
+
   await t.test('a dialog keeps the focus, Escape leaves it, Enter does it', async t => {
     await page.evaluate(`location.hash = '#/groups'`)
     await page.getByRole('heading', { name: 'Groups and budgets' }).waitFor()

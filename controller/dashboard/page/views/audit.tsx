@@ -11,7 +11,7 @@ import { FilterField } from '../parts/filter.tsx'
 import { type Column, Grid } from '../parts/grid.tsx'
 import { Status } from '../parts/status.tsx'
 import { Card, Empty, Failure, ReasonText, Time, Title, Waiting } from '../parts/text.tsx'
-import { hrefOf } from '../route.ts'
+import { refilter } from '../address.ts'
 import { useSession } from '../session.ts'
 import type { Word } from '../words.ts'
 
@@ -73,8 +73,7 @@ export function Audit({ filter }: { filter: string }) {
 }
 
 function setFilter(filter: string): void {
-  history.replaceState(null, '', hrefOf({ view: 'audit', filter }))
-  window.dispatchEvent(new HashChangeEvent('hashchange'))
+  refilter({ view: 'audit', filter })
 }
 
 function pathOf(query: string, next: string | number | undefined): string {

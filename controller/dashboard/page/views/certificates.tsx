@@ -10,6 +10,7 @@ import { Status } from '../parts/status.tsx'
 import { TimelineChart } from '../parts/timeline-chart.tsx'
 import { Card, Empty, Failure, ReasonText, Time, Title, Waiting } from '../parts/text.tsx'
 import { hrefOf } from '../route.ts'
+import { refilter } from '../address.ts'
 import { useSession } from '../session.ts'
 import { byEnd, fateOf, nameOf, timelineOf } from '../timeline.ts'
 import { CERTIFICATE_STATES } from '../words.ts'
@@ -99,8 +100,7 @@ export function Certificates({ filter }: { filter: string }) {
 }
 
 function setFilter(filter: string): void {
-  history.replaceState(null, '', hrefOf({ view: 'certificates', filter }))
-  window.dispatchEvent(new HashChangeEvent('hashchange'))
+  refilter({ view: 'certificates', filter })
 }
 
 function select(

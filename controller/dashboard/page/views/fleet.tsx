@@ -24,6 +24,7 @@ import { Meter, type Segment, Status } from '../parts/status.tsx'
 import { Advice, Card, Empty, Failure, Labels, Time, Title, Waiting } from '../parts/text.tsx'
 import { countsOf, hasEnded } from '../rollout-model.ts'
 import { hrefOf } from '../route.ts'
+import { refilter } from '../address.ts'
 import { useSession } from '../session.ts'
 import { NODE_STATES, ROLLOUT_STATES } from '../words.ts'
 
@@ -60,8 +61,7 @@ export function Fleet({ filter }: { filter: string }) {
 }
 
 export function setFilter(filter: string): void {
-  history.replaceState(null, '', hrefOf({ view: 'fleet', filter }))
-  window.dispatchEvent(new HashChangeEvent('hashchange'))
+  refilter({ view: 'fleet', filter })
 }
 
 function segmentsOf(counts: StateCounts): readonly Segment[] {
