@@ -7,7 +7,10 @@ import { ipVersion } from '../../shared/ip-version.ts'
 
 await t.test('the same as isIP of Node, for addresses and for everything like them', async t => {
   let addresses = 0
-  const like = fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEF:.%g-'.split('')), maxLength: 45 })
+  const like = fc.string({
+    unit: fc.constantFrom(...'0123456789abcdefABCDEF:.%g-'.split('')),
+    maxLength: 45,
+  })
   const text = fc.oneof(fc.ipV4(), fc.ipV4Extended(), fc.ipV6(), fc.domain(), like, fc.string())
   fc.assert(
     fc.property(text, value => {
