@@ -1,10 +1,10 @@
 // What a report says of the certificates that a listener sent: only looked at, whoever made them,
 // and cut to what a report takes.
 
+import { isIP } from 'node:net'
 import type { Served } from '../shared/contract/report.ts'
 import { type CertificateFacts, certificateFacts } from '../shared/pki/facts.ts'
 import { createMemory } from './remember.ts'
-import { ipVersion } from '../shared/ip-version.ts'
 
 type SeenChain = Pick<Served, 'issuer' | 'notAfterMs' | 'names' | 'chain'>
 
@@ -30,7 +30,7 @@ function describe([leafPem, ...issuerPems]: readonly string[]): SeenChain {
     notAfterMs: reportable(leaf.notAfterMs),
     names: {
       dns: leaf.dnsNames.filter(isReportable).slice(0, NAMES_MAX),
-      ip: leaf.ipAddresses.filter(address => ipVersion(address) !== 0).slice(0, NAMES_MAX),
+      ip: leaf.ipAddresses.filter(address => isIP(address) !== 0).slice(0, NAMES_MAX),
     },
     chain: issuers.slice(0, ISSUERS_MAX).map(({ fingerprint, subject, issuer, notAfterMs }) => ({
       fingerprint,

@@ -30,7 +30,7 @@
 //   [acme.corp]                                            # see issuers/acme/settings.ts
 
 import { readFileSync } from 'node:fs'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import * as z from 'zod/mini'
@@ -46,7 +46,6 @@ import { acmeDirectories, AcmeTable, type AcmeDirectory } from './issuers/acme/s
 import { isLoopback } from './metrics/listener.ts'
 import { type GateSettings, GateTables, gateSettings } from './gates/settings.ts'
 import { WebhookTables, webhookSettings, type WebhookSettings } from './webhooks/settings.ts'
-import { ipVersion } from '../shared/ip-version.ts'
 
 export interface ListenAddress {
   readonly host: string
@@ -261,9 +260,7 @@ function unknownKey(key: string, isTop: boolean): string {
 }
 
 function normalizeName(name: string): string {
-  return ipVersion(name) === 0
-    ? normalizeDnsName(name, { wildcard: false })
-    : normalizeIpAddress(name)
+  return isIP(name) === 0 ? normalizeDnsName(name, { wildcard: false }) : normalizeIpAddress(name)
 }
 
 function invalid(message: string, cause?: unknown): OperationalError {

@@ -1,11 +1,11 @@
 // The certificate of our own listeners: from the identity CA, with a key that lives in this process
 // only. It is made at start and again before it ends.
 
+import { isIP } from 'node:net'
 import { generateKey } from '../shared/pki/keys.ts'
 import type { RandomBytes } from '../shared/pki/random.ts'
 import type { ServerCertificate } from './api/app.ts'
 import { type CaCredential, issueLeaf } from './ca/authority.ts'
-import { ipVersion } from '../shared/ip-version.ts'
 
 export const SERVER_LIFETIME_MS = 30 * 86_400_000
 /** When a third of the life is left, with time for many attempts. */
@@ -29,8 +29,8 @@ export async function issueServerCertificate(options: {
     {
       profile: 'controller',
       names: {
-        dns: names.filter(name => ipVersion(name) === 0),
-        ip: names.filter(name => ipVersion(name) !== 0),
+        dns: names.filter(name => isIP(name) === 0),
+        ip: names.filter(name => isIP(name) !== 0),
       },
       publicKeyPem,
       lifetimeMs: SERVER_LIFETIME_MS,

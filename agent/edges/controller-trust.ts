@@ -2,10 +2,10 @@
 // A certificate of a node does not.
 
 import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { OperationalError } from '../../shared/errors.ts'
 import { identityOf } from '../../shared/pki/identity.ts'
 import type { Identity } from '../remote.ts'
-import { ipVersion } from '../../shared/ip-version.ts'
 
 /** Undefined: it is a controller of our fleet, at this address. */
 export function refuseOther(
@@ -14,7 +14,7 @@ export function refuseOther(
   { fleet }: Pick<Identity, 'fleet'>,
 ): Error | undefined {
   const matches =
-    ipVersion(host) === 0
+    isIP(host) === 0
       ? certificate.checkHost(host, { subject: 'never', partialWildcards: false })
       : certificate.checkIP(host)
   if (matches === undefined) return notTrusted(`its certificate is not for ${host}`)

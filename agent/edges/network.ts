@@ -1,6 +1,6 @@
 // What a listener really serves: a new connection, one handshake, if asked one GET.
 
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { systemClock } from '../../shared/clock.ts'
@@ -10,7 +10,6 @@ import type { Handshake, HandshakeTarget, Network } from '../host.ts'
 import { askOnce, type HttpOutcome } from './http-answer.ts'
 import { createProbeContexts, type ProbeContexts } from './probe-context.ts'
 import { servedCertificate } from './served-certificate.ts'
-import { ipVersion } from '../../shared/ip-version.ts'
 
 export interface NetworkOptions {
   /** How long who asks no question waits for the rejection of a client certificate. */
@@ -55,7 +54,7 @@ async function shakeHands(
   const socket = connectTls({
     host,
     port,
-    servername: ipVersion(serverName) === 0 ? serverName : '',
+    servername: isIP(serverName) === 0 ? serverName : '',
     secureContext: contexts(target),
     // The one exception of the agent's observers: an observer must see what is served even when it
     // is wrong. Nothing secret is sent, and `untrusted` carries the verdict.
@@ -185,7 +184,7 @@ function wantsTls({ status, body }: { readonly status: number; readonly body: st
 }
 
 function hostHeader({ serverName, port }: HandshakeTarget): string {
-  return ipVersion(serverName) === 6 ? `[${serverName}]:${port}` : `${serverName}:${port}`
+  return isIP(serverName) === 6 ? `[${serverName}]:${port}` : `${serverName}:${port}`
 }
 
 function endAt(socket: Duplex, endMs: number): NodeJS.Timeout {

@@ -1,9 +1,9 @@
 // What a listener showed in its handshake, and whether a client that verifies would accept it.
 
 import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Reason } from '../../shared/contract/schema.ts'
-import { ipVersion } from '../../shared/ip-version.ts'
 
 // A longer chain is refused by every product; Node's list of issuers could also be a ring.
 const CHAIN_LENGTH_MAX = 16
@@ -61,7 +61,7 @@ function chainVerdict(socket: TLSSocket): Reason | undefined {
 
 /** As strict as the strictest client among the products: names count in the SAN only. */
 function nameVerdict(leaf: X509Certificate, serverName: string): Reason | undefined {
-  const isAddress = ipVersion(serverName) !== 0
+  const isAddress = isIP(serverName) !== 0
   const matches = isAddress
     ? leaf.checkIP(serverName)
     : leaf.checkHost(serverName, { subject: 'never', partialWildcards: false })

@@ -1,8 +1,8 @@
 // Listen addresses, and which names and addresses are this server's own.
 
+import { isIP } from 'node:net'
 import type { Names } from '../../shared/contract/schema.ts'
 import { nameMatches, normalizeIpAddress } from '../../shared/pki/names.ts'
-import { ipVersion } from '../../shared/ip-version.ts'
 
 export interface Address {
   /** Without brackets; empty where all addresses are meant. */
@@ -28,15 +28,13 @@ export function connectHost(host: string): string {
 
 export function isLoopback(host: string): boolean {
   const name = host.toLowerCase()
-  return (
-    name === 'localhost' || name === '::1' || (ipVersion(name) === 4 && name.startsWith('127.'))
-  )
+  return name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.'))
 }
 
 export function isCovered(host: string, names: Names): boolean {
-  if (ipVersion(host) === 0) return names.dns.some(pattern => nameMatches(pattern, host))
+  if (isIP(host) === 0) return names.dns.some(pattern => nameMatches(pattern, host))
   const address = normalizeIpAddress(host)
-  return names.ip.some(ip => ipVersion(ip) !== 0 && normalizeIpAddress(ip) === address)
+  return names.ip.some(ip => isIP(ip) !== 0 && normalizeIpAddress(ip) === address)
 }
 
 /**
@@ -60,5 +58,5 @@ export function primaryName(names: Names): string | undefined {
 }
 
 export function inUrl(host: string): string {
-  return ipVersion(host) === 6 ? `[${host}]` : host
+  return isIP(host) === 6 ? `[${host}]` : host
 }

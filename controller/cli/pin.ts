@@ -2,13 +2,13 @@
 // public key of its root CA, 64 hex digits.
 
 import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { connect } from 'node:tls'
 import { OperationalError } from '../../shared/errors.ts'
 import { isSelfSigned } from '../../shared/pki/facts.ts'
 import { parseCertificate, pemOf } from '../../shared/pki/pem.ts'
 import { isPin, spkiPin, verifyPinnedChain } from '../../shared/pki/pin.ts'
 import { connectionError } from './connection-errors.ts'
-import { ipVersion } from '../../shared/ip-version.ts'
 
 const CONNECT_TIMEOUT_MS = 15_000
 // Root, intermediate and leaf are three, and two more for each of two roots before; a longer chain is not
@@ -51,7 +51,7 @@ function fetchChain(url: string): Promise<readonly Uint8Array[]> {
     const socket = connect({
       host,
       port: port === '' ? 443 : Number(port),
-      ...(ipVersion(host) === 0 ? { servername: host } : {}),
+      ...(isIP(host) === 0 ? { servername: host } : {}),
       minVersion: 'TLSv1.3',
       timeout: CONNECT_TIMEOUT_MS,
       // The one place that looks at an unverified server. It sends no byte to it; see above.

@@ -3,12 +3,12 @@
 // whose name was made to lead here would name itself.
 
 import { createServer, type Server } from 'node:http'
+import { isIP } from 'node:net'
 import { OperationalError } from '../../shared/errors.ts'
 import { EXPOSITION_TYPE } from '../../shared/exposition.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { ListenAddress } from '../config.ts'
 import type { MetricsPage } from './page.ts'
-import { ipVersion } from '../../shared/ip-version.ts'
 
 export const METRICS_PATH = '/metrics'
 
@@ -19,9 +19,7 @@ export interface MetricsListener {
 }
 
 export function isLoopback(host: string): boolean {
-  return (
-    host === '::1' || host === 'localhost' || (ipVersion(host) === 4 && host.startsWith('127.'))
-  )
+  return host === '::1' || host === 'localhost' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /** Throws `address-unusable`. */

@@ -1,13 +1,13 @@
 // The second vantage: which looks a rollout needs now, and who makes them. Pure.
 
 import { createHash } from 'node:crypto'
+import { isIP } from 'node:net'
 import type { ClusterKind } from '../../shared/contract/cluster-view.ts'
 import type { ClusterProbe, ListenerProbe } from '../../shared/contract/probes.ts'
 import type { Report, Served } from '../../shared/contract/report.ts'
 import type { Names } from '../../shared/contract/schema.ts'
 import { DEFAULT_PORTS, isServer, type ServiceTls } from '../../shared/contract/service.ts'
 import type { PlannedNode, Rollout } from './rollout.ts'
-import { ipVersion } from '../../shared/ip-version.ts'
 
 export interface ListenerQuestion {
   readonly target: string
@@ -61,7 +61,7 @@ function nameIn({ ip, dns }: Names): string | undefined {
 
 // What means the asking machine itself, or is no name to connect to.
 function isElsewhere(name: string): boolean {
-  if (ipVersion(name) !== 0) return name !== '127.0.0.1' && name !== '::1'
+  if (isIP(name) !== 0) return name !== '127.0.0.1' && name !== '::1'
   return name !== 'localhost' && !name.startsWith('*')
 }
 

@@ -1,9 +1,9 @@
 // Name constraints of CA certificates (RFC 5280, 4.2.1.10), for the kinds of names that servers and
 // agents have.
 
+import { isIP } from 'node:net'
 import type { AlternativeNames, NameConstraints, Subtree } from './extensions.ts'
 import { ipBytes } from './names.ts'
-import { ipVersion } from '../ip-version.ts'
 
 /** The first name that the constraints do not allow, in words, or undefined. */
 export function constraintViolation(
@@ -29,7 +29,7 @@ interface OfferedName {
 
 function isAllowed(name: OfferedName, { permitted, excluded }: NameConstraints): boolean {
   // An address that has neither 4 nor 16 bytes is in no range, so no range could exclude it.
-  if (name.kind === 'ip' && ipVersion(name.text) === 0) return false
+  if (name.kind === 'ip' && isIP(name.text) === 0) return false
   if (excluded.some(subtree => isInside(name, subtree))) return false
   const sameKind = permitted.filter(subtree => subtree.kind === name.kind)
   return sameKind.length === 0 || sameKind.some(subtree => isInside(name, subtree))

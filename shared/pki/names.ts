@@ -1,8 +1,8 @@
 // Names in certificates: one spelling for each, so that sets of them can be compared.
 
+import { isIP } from 'node:net'
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { OperationalError } from '../errors.ts'
-import { ipVersion } from '../ip-version.ts'
 
 /** The names of a server, as in `Names` of the contract. */
 export interface CertificateNames {
@@ -29,7 +29,7 @@ export function normalizeDnsName(name: string, options: NameOptions): string {
     throw invalid(name, `is longer than ${NAME_LENGTH_MAX} characters`)
   for (const label of labels) checkLabel(name, label)
   // A resolver takes a name with a numeric last label for an IPv4 address, in several spellings.
-  if (ipVersion(host) !== 0 || /^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? ''))
+  if (isIP(host) !== 0 || /^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? ''))
     throw invalid(name, 'looks like an IP address')
   // OpenSSL and Node match no wildcard in front of a single label.
   if (isWildcard && labels.length < 2)
@@ -65,7 +65,7 @@ export function sameSet(a: readonly string[], b: readonly string[]): boolean {
 export function nameMatches(pattern: string, name: string): boolean {
   const wanted = name.toLowerCase().replace(/\.$/, '')
   const offered = pattern.toLowerCase().replace(/\.$/, '')
-  if (wanted === '' || ipVersion(wanted) !== 0 || wanted.includes('*')) return false
+  if (wanted === '' || isIP(wanted) !== 0 || wanted.includes('*')) return false
   if (!offered.startsWith('*.')) return offered === wanted
   const dot = wanted.indexOf('.')
   const zone = offered.slice(2)
@@ -93,7 +93,7 @@ function coversName(pattern: string, name: string): boolean {
 
 /** The 4 or 16 bytes of an address as they stand in a certificate. Throws `name-invalid`. */
 export function ipBytes(address: string): Buffer {
-  const version = ipVersion(address)
+  const version = isIP(address)
   if (version === 0 || address.includes('%')) throw invalid(address, 'is not an IP address')
   if (version === 4) return Buffer.from(address.split('.').map(Number))
   const bytes = ipv6Bytes(address)
@@ -112,10 +112,10 @@ export function ipText(bytes: Uint8Array): string {
 const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex')
 
 function ipTextOr(address: string): string {
-  return ipVersion(address) === 0 ? address : normalizeIpAddress(address)
+  return isIP(address) === 0 ? address : normalizeIpAddress(address)
 }
 
-// The URL parser has the compression and the embedded IPv4 form; ipVersion has accepted the text before.
+// The URL parser has the compression and the embedded IPv4 form; isIP has accepted the text before.
 function ipv6Bytes(address: string): Buffer {
   const text = new URL(`http://[${address}]/`).hostname.slice(1, -1)
   const [head = '', tail] = text.split('::')

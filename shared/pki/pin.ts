@@ -1,6 +1,7 @@
 // Pins: a node that joins knows nothing of the fleet but one hash, of the key of the identity root.
 
 import { type X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { OperationalError } from '../errors.ts'
 import { certificateDetails } from './extensions.ts'
 import { publicKeyOf } from './facts.ts'
@@ -9,7 +10,6 @@ import { missingNames } from './names.ts'
 import { pathReasons, reason, show } from './path.ts'
 import { parseCertificate } from './pem.ts'
 import type { PkiReason } from './reason.ts'
-import { ipVersion } from '../ip-version.ts'
 
 /** `sha256:` and the hex digest of the SubjectPublicKeyInfo. */
 export function spkiPin(certificatePem: string): string {
@@ -63,7 +63,7 @@ function judgeChain(
 function hostReason(leaf: X509Certificate, host: string): PkiReason | undefined {
   const names = certificateDetails(leaf).names
   const bare = host.replace(/^\[(.*)\]$/, '$1')
-  const isAddress = ipVersion(bare) !== 0
+  const isAddress = isIP(bare) !== 0
   const missing = missingNames(
     { dns: names?.dnsNames ?? [], ip: names?.ipAddresses ?? [] },
     { dns: isAddress ? [] : [bare], ip: isAddress ? [bare] : [] },

@@ -54,6 +54,11 @@ await t.test(
   },
 )
 
+await t.test('the agent is installed with the flags of its commands', async t => {
+  const flags = COMMAND_FLAGS.join(' ')
+  t.match(read('docs/from-source.md'), `\ninstall_program tlsfleet-agent '${flags}'\n`)
+})
+
 await t.test('who cannot write the cache is not told', async t => {
   const dir = t.testdir({ 'a-file': '' })
   const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(dir, 'a-file', 'cache') }

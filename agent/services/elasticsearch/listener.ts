@@ -1,5 +1,6 @@
 // The HTTP listener: where to connect to it from its own node, and what its answers mean.
 
+import { isIP } from 'node:net'
 import * as z from 'zod/mini'
 import type { Names, Reason } from '../../../shared/contract/schema.ts'
 import { managesTransport, type ServiceTlsOf } from '../../../shared/contract/service.ts'
@@ -11,7 +12,6 @@ import type { ListenerIntent } from '../service.ts'
 import { ALLOCATION } from './allocation.ts'
 import { elasticView, MEMBERS_PATH } from './cluster-view.ts'
 import { isSingleNode, type NodeSettings } from './node-settings.ts'
-import { ipVersion } from '../../../shared/ip-version.ts'
 
 const DEFAULT_PORT = 9200
 // What it binds to, the setting that counts first.
@@ -120,7 +120,7 @@ function addressOf(host: string, names: Names): string | undefined {
   const [, what, family] = special
   if (what === 'local') return family === 'ipv6' ? '::1' : '127.0.0.1'
   const own = names.ip.filter(
-    ip => !isLoopback(ip) && (family === undefined || `ipv${ipVersion(ip)}` === family),
+    ip => !isLoopback(ip) && (family === undefined || `ipv${isIP(ip)}` === family),
   )
   if (what === 'site') return own.find(isSiteLocal)
   return what === 'global' ? own.find(ip => !isSiteLocal(ip)) : own[0]
@@ -128,7 +128,7 @@ function addressOf(host: string, names: Names): string | undefined {
 
 /** As Java's InetAddress.isSiteLocalAddress: RFC 1918, and fec0::/10, but not unique local IPv6. */
 function isSiteLocal(ip: string): boolean {
-  return ipVersion(ip) === 4
+  return isIP(ip) === 4
     ? /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.)/.test(ip)
     : /^fe[c-f]/i.test(ip)
 }

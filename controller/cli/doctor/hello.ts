@@ -3,6 +3,7 @@
 
 import { lookup } from 'node:dns/promises'
 import { Agent, request } from 'node:https'
+import { isIP } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../../../shared/clock.ts'
 import { OperationalError, systemErrorCode } from '../../../shared/errors.ts'
@@ -10,7 +11,6 @@ import type { DatedAnswer } from '../../../shared/clock-difference.ts'
 import { connectionError } from '../connection-errors.ts'
 import type { Context } from '../context.ts'
 import { clientCertificateOf } from '../credential.ts'
-import { ipVersion } from '../../../shared/ip-version.ts'
 
 const TIMEOUT_MS = 10_000
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024
@@ -19,7 +19,7 @@ const ANSWER_BYTES_MAX = 8 * 1024 * 1024
 export async function resolveController(url: string): Promise<readonly string[]> {
   const { hostname } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
-  if (ipVersion(host) !== 0) return [host]
+  if (isIP(host) !== 0) return [host]
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address)
   } catch (cause) {
