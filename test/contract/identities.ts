@@ -1,4 +1,4 @@
-// What every store must do with identities of agents, beside the denylist in store.ts: they are counted,
+// What every store must do with identities of agents, beside the denylist in enrolment.ts: they are counted,
 // their first use is written down, they are superseded and forgotten; nodes are locked.
 
 import { sha256 } from '../../shared/digest.ts'

@@ -9,28 +9,15 @@ import { OperationalError } from '../../shared/errors.ts'
 import { parseFleetSpec } from '../../controller/fleet/spec.ts'
 import { createChangeLog } from '../../controller/rollout/change-log.ts'
 import type { Runner } from '../../controller/rollout/runner.ts'
-import type {
-  GateVerdict,
-  PlannedNode,
-  Rollout,
-  RolloutPlan,
-} from '../../controller/rollout/rollout.ts'
+import type { GateVerdict, Rollout } from '../../controller/rollout/rollout.ts'
 import { T0 } from '../contract/samples.ts'
-import {
-  accept,
-  ask,
-  beAnswered,
-  beGranted,
-  createAgent,
-  goBack,
-  repair,
-  type SimulatedAgent,
-  work,
-} from './agent.ts'
+import { accept, ask, createAgent, goBack, repair, type SimulatedAgent, work } from './agent.ts'
 import { createChecks } from './checks.ts'
 import type { Engine } from './engine.ts'
 import { createScenario } from './fleet.ts'
 import { createMemoryStore, Killed } from './memory-store.ts'
+import { createNetwork } from './network.ts'
+import { createOperators, WHY } from './operators.ts'
 import type { Random } from './random.ts'
 import { requireSameView } from './view-check.ts'
 import { Violation } from './violation.ts'
@@ -52,8 +39,6 @@ export interface WorldOptions {
   /** The wall clock jumps by years. Nothing else may differ. */
   readonly wallJumps?: boolean
 }
-
-const WHY = { code: 'operator', message: 'because' }
 
 export function createWorld({ engine, random, wallJumps = false }: WorldOptions): World {
   const scenario = createScenario(random)
@@ -95,6 +80,11 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
   const { contents } = store
   const plain = store.open(() => undefined)
   const agents = new Map<string, SimulatedAgent>()
+  // For operators and agents, whose requests are answered by whoever is up.
+  const first = () => random.pick(controllers)
+  const nowMs = () => T0 + monoMs
+  const parts = { scenario, random, contents, checks, first, quietly, trace }
+  const network = createNetwork({ ...parts, nowMs })
   seedFleet()
   checks.attach(contents, agents)
 
@@ -103,12 +93,13 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
     monotonic: () => monoMs,
     sleep: async () => {},
   }
+  const active = () => rollouts().filter(({ endedAtMs }) => endedAtMs === undefined)
+  const rollouts = () => [...contents.rollouts.values()].map(({ rollout }) => rollout)
+  const planner = () => controllers[0]
+  const operators = createOperators({ ...parts, spec, agents, rollouts, active, planner })
   let isCalm = false
-  let variant = 1
   let count = 0
   const controllers: Runner[] = Array.from({ length: scenario.controllers }, startController)
-  // For operators and agents, whose requests are answered by whoever is up.
-  const first = () => random.pick(controllers)
 
   function startController(): Runner {
     return engine.createRunner({
@@ -225,7 +216,7 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
       if (random.chance(0.9)) {
         accept(agent, state)
         work(agent, digestOf => scenario.fateOf(name, digestOf))
-        deliverReport(agent)
+        network.deliverReport(agent)
       }
     }
   }
@@ -259,126 +250,6 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
     }
   }
 
-  function poll(agent: SimulatedAgent): void {
-    const state = contents.desired.get(agent.name)?.state
-    if (!agent.isOnline || state === undefined) return
-    contents.seen.set(agent.name, T0 + monoMs)
-    accept(agent, state)
-  }
-
-  /** Reports come in any order, some twice; the store takes the newest. */
-  function deliverReport(agent: SimulatedAgent): void {
-    if (!agent.isOnline || agent.reports.length === 0) return
-    const index = faults.lossy > 0 ? random.below(agent.reports.length) : 0
-    const report = agent.reports[index]
-    if (report === undefined) return
-    if (!random.chance(faults.lossy / 2)) agent.reports.splice(index, 1)
-    if (report.sequence <= (contents.reports.get(agent.name)?.sequence ?? 0)) return
-    receive(agent, report)
-    trace.push(`${agent.name} reports ${report.services[0]?.outcome} ${report.observedGeneration}`)
-  }
-
-  function receive({ name }: SimulatedAgent, report: SimulatedAgent['reports'][number]): void {
-    contents.reports.set(name, { ...report, receivedAtMs: T0 + monoMs })
-    contents.changes.note(name)
-  }
-
-  async function deliverQuestion(agent: SimulatedAgent): Promise<void> {
-    const index = random.below(agent.questions.length)
-    const question = agent.questions[index]
-    if (!agent.isOnline || question === undefined) return
-    if (!random.chance(faults.lossy / 2)) agent.questions.splice(index, 1)
-    const { generation, digest, purpose, sequence, act } = question
-    const before = checks.beforeClaim()
-    const answer = await quietly(() =>
-      first().claim(agent.name, generation, digest, { purpose, sequence, act }),
-    )
-    if (answer?.granted === true) checks.afterGrant(agent.name, before)
-    trace.push(
-      `${agent.name} asks for ${purpose} ${generation}: ${answer?.reason.code ?? 'no answer'}`,
-    )
-    if (answer !== undefined && !random.chance(faults.lossy)) {
-      if (act !== undefined) beAnswered(agent, question, answer)
-      else if (answer.granted) beGranted(agent, question)
-    }
-    if (answer?.granted === true && random.chance(faults.away)) agent.isOnline = false
-  }
-
-  const asOne = (planned: PlannedNode): PlannedNode => ({ ...planned, together: 'prometheus' })
-
-  async function plan(): Promise<void> {
-    const used = active().flatMap(rollout => checks.nodesOf(rollout))
-    const free = names.filter(name => !used.includes(name))
-    const chosen = random.some(free, random.pick([0.5, 1]))
-    if (chosen.length === 0) return
-    variant++
-    const isPhased = random.chance(0.25)
-    const coordinated = !isPhased && random.chance(0.2)
-    const request = (of: number): RolloutPlan['nodes'] =>
-      chosen.map(node => {
-        const { content, digest } = scenario.contentOf(node, of)
-        return { node, from: fromOf(node, of), to: digest, content }
-      })
-    const fromOf = (node: string, of: number) =>
-      of === variant || !isPhased
-        ? contents.desired.get(node)?.state.contentDigest
-        : scenario.contentOf(node, of - 1).digest
-    const phases = isPhased
-      ? [
-          { name: 'first', barrier: random.chance(0.6), nodes: request(variant) },
-          { name: 'second', nodes: request(variant + 1) },
-        ]
-      : coordinated
-        ? [{ name: 'together', coordinated, nodes: request(variant).map(asOne) }]
-        : undefined
-    if (isPhased) variant++
-    const settings = scenario.settings
-    const acknowledged = coordinated && random.chance(0.7)
-    const base = { revision: variant, author: 'ada', settings, acknowledged }
-    const made =
-      phases === undefined ? { ...base, nodes: request(variant) } : { ...base, nodes: [], phases }
-    const before = contents.writes
-    const shown = await quietly(async () => controllers[0]?.plan(made, spec))
-    checks.afterPlan(contents.writes - before)
-    const created = await quietly(() => first().create(made, 'ada'))
-    if (created !== undefined && shown !== undefined) checks.samePlan(shown.plan, created.plan)
-  }
-
-  const active = () => rollouts().filter(({ endedAtMs }) => endedAtMs === undefined)
-  const rollouts = () => [...contents.rollouts.values()].map(({ rollout }) => rollout)
-
-  async function operate(weight: number): Promise<void> {
-    const rollout = rollouts().length === 0 ? undefined : random.pick(rollouts())
-    if (rollout === undefined) return
-    const { id } = rollout
-    const node = random.pick(checks.nodesOf(rollout))
-    const order = (command: Parameters<Runner['order']>[1]['command']) => {
-      trace.push(`operator: ${command.kind} ${id}`)
-      return quietly(() => first().order(id, { actor: 'bob', command }))
-    }
-    const is = (level: number) => level > 0 && random.chance(Math.min(1, level * weight))
-    if (is(faults.pause)) await order({ kind: 'pause', reason: WHY })
-    if (is(0.3)) await order({ kind: 'resume' })
-    if (is(0.3)) await order({ kind: 'promote', by: 'bob' })
-    if (is(0.5)) await order({ kind: 'approve', by: 'bob' })
-    if (is(faults.skip)) await order({ kind: 'skip', node, reason: WHY })
-    if (is(0.2)) await order({ kind: 'force-release', node, reason: WHY })
-    if (is(faults.abort)) await order({ kind: 'abort', reason: WHY })
-    if (is(faults.abort / 3)) await order({ kind: 'supersede', reason: WHY })
-    if (rollout.endedAtMs !== undefined && random.chance(0.2)) {
-      const kind = random.pick(['rollback', 'retry'] as const)
-      await quietly(() => first().follow(id, kind, 'bob'))
-    }
-  }
-
-  function freeze(): void {
-    if (contents.freezes.size > 0 && random.chance(0.4)) contents.freezes.clear()
-    else if (random.chance(0.3)) {
-      const scope = random.chance(0.5) ? 'all' : { names: [random.pick(names)] }
-      contents.freezes.set('f', { name: 'f', scope, reason: 'no', actor: 'bob', atMs: 0 })
-    }
-  }
-
   function pass(ms: number): void {
     monoMs += ms
     if (wallJumps && walls.chance(0.05)) wallOffsetMs = (walls.below(21) - 10) * 365 * 86_400_000
@@ -392,14 +263,14 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
     async act() {
       const agent = agentOf(random.pick(names))
       pass(random.below(1_500))
-      if (active().length < 2 && random.chance(0.05)) await plan()
+      if (active().length < 2 && random.chance(0.05)) await operators.plan()
       const chosen = random.below(100)
       if (chosen < 30) await tick(random.below(controllers.length))
-      else if (chosen < 45) poll(agent)
+      else if (chosen < 45) network.poll(agent)
       else if (chosen < 62) work(agent, digest => scenario.fateOf(agent.name, digest))
-      else if (chosen < 80) deliverReport(agent)
-      else if (chosen < 94) await deliverQuestion(agent)
-      else await operate(0.1)
+      else if (chosen < 80) network.deliverReport(agent)
+      else if (chosen < 94) await network.deliverQuestion(agent)
+      else await operators.operate(0.1)
       if (is(faults.offline)) agent.isOnline = false
       else if (random.chance(0.04)) agent.isOnline = true
       if (is(faults.agentCrash)) agent.awaited = undefined
@@ -409,7 +280,7 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
       if (is(faults.drift)) ask(agent, 'correction')
       if (random.chance(0.01)) repair(agent)
       if (is(faults.away) && !agent.isOnline) goBack(agent)
-      if (is(faults.freeze)) freeze()
+      if (is(faults.freeze)) operators.freeze()
       if (epochs.chance(restores)) restore()
       if (looks.chance(0.02)) await checkViews()
       checks.after()
@@ -420,8 +291,8 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
       for (let round = 0; active().length > 0; round++) {
         if (round >= 400)
           throw new Violation(`R20: it does not end: ${JSON.stringify(checks.describe(active()))}`)
-        for (const agent of agents.values()) await help(agent)
-        for (const rollout of active()) await assist(rollout, round)
+        for (const agent of agents.values()) await network.help(agent)
+        for (const rollout of active()) await operators.assist(rollout, round)
         for (let index = 0; index < controllers.length; index++) {
           pass(1_000)
           await tick(index)
@@ -433,52 +304,10 @@ export function createWorld({ engine, random, wallJumps = false }: WorldOptions)
       // not waited for any more.
       for (let round = 0; round < 3 + 2 * agents.size; round++) {
         pass(10_000)
-        for (const agent of agents.values()) await help(agent)
+        for (const agent of agents.values()) await network.help(agent)
         await tick(0)
       }
     },
     checkEnd: () => checks.atEnd(),
-  }
-
-  async function help(agent: SimulatedAgent): Promise<void> {
-    agent.isOnline = true
-    agent.isStopped = false
-    // Nodes of a section keep no step with each other.
-    if (agent.gathering !== undefined && random.chance(0.5)) return
-    poll(agent)
-    work(agent, digest => scenario.fateOf(agent.name, digest))
-    while (agent.questions.length > 0) {
-      const question = agent.questions.shift()
-      if (question === undefined) break
-      const { generation, digest, purpose, sequence, act } = question
-      const before = checks.beforeClaim()
-      const answer = await quietly(() =>
-        first().claim(agent.name, generation, digest, { purpose, sequence, act }),
-      )
-      if (act !== undefined && answer !== undefined) beAnswered(agent, question, answer)
-      if (answer?.granted !== true) continue
-      checks.afterGrant(agent.name, before)
-      beGranted(agent, question)
-      checks.after()
-    }
-    work(agent, digest => scenario.fateOf(agent.name, digest))
-    // The newest is all that counts, and it arrives.
-    const report = agent.reports.at(-1)
-    agent.reports.length = 0
-    if (report !== undefined && report.sequence > (contents.reports.get(agent.name)?.sequence ?? 0))
-      receive(agent, report)
-    contents.seen.set(agent.name, T0 + monoMs)
-    checks.after()
-  }
-
-  // What operators do with what only they can do; after a long while they give a rollout up.
-  async function assist(rollout: Rollout, round: number): Promise<void> {
-    const order = (command: Parameters<Runner['order']>[1]['command']) =>
-      quietly(() => first().order(rollout.id, { actor: 'bob', command }))
-    if (rollout.status === 'planned') await order({ kind: 'approve', by: 'bob' })
-    if (rollout.pausedBy.length > 0) await order({ kind: 'resume' })
-    if (rollout.status === 'running' && round % 5 === 4) await order({ kind: 'promote', by: 'bob' })
-    const isStuck = [...agents.values()].some(agent => agent.isBroken)
-    if (isStuck && round > 150) await order({ kind: 'abort', reason: WHY })
   }
 }

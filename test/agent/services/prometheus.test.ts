@@ -1,68 +1,24 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+// From the files of Debian and of a guide to a Prometheus with TLS, which its own scrape jobs follow.
+
 import t from 'tap'
 import {
   applied,
   CA,
   codes,
   compiledOn,
-  compileOn,
-  fakeUnit,
   lineChanges,
   look,
   prometheusTls,
   RELEASE,
   textOf,
   verdict,
-  type FakeNode,
 } from './fake-node.ts'
-
-const GOLDEN = join(import.meta.dirname, 'golden')
-const ENVIRONMENT = '/etc/default/prometheus'
-const SCRAPE = '/etc/prometheus/prometheus.yml'
-const WEB = '/etc/prometheus/web-config.yml'
-const golden = (name: string) => readFileSync(join(GOLDEN, name), 'utf8')
-
-const DEBIAN_UNIT = fakeUnit({
-  unit: 'prometheus.service',
-  user: 'prometheus',
-  canReload: true,
-  execStart: ['/usr/bin/prometheus', '$ARGS'],
-  environmentFiles: [{ path: ENVIRONMENT, optional: false }],
-})
-
-/** The Debian package with these changes. */
-function debian(
-  change: {
-    readonly version?: string
-    readonly args?: string
-    readonly web?: string
-    readonly scrape?: string
-    readonly unit?: Partial<FakeNode['unit']>
-    readonly files?: FakeNode['files']
-  } = {},
-): FakeNode {
-  const version = change.version ?? '2.42.0+ds'
-  const environment = golden('default-prometheus-debian-2.42')
-  return {
-    unit: { ...DEBIAN_UNIT, ...change.unit },
-    files: {
-      [ENVIRONMENT]:
-        change.args === undefined ? environment : environment.replace('ARGS=""', change.args),
-      [SCRAPE]: change.scrape ?? golden('prometheus-debian-2.42.yml'),
-      ...(change.web === undefined ? {} : { [WEB]: change.web }),
-      ...change.files,
-    },
-    commands: {
-      '/usr/bin/prometheus --version': `prometheus, version ${version} (branch: debian/sid, revision: ${version})\n  go version: go1.19.8\n`,
-    },
-  }
-}
+import { ENVIRONMENT, golden, prometheusNode, SCRAPE, WEB } from './prometheus-node.ts'
 
 const WITH_FLAG = `ARGS="--web.config.file=${WEB}"`
 
 await t.test('the stock files of Debian get TLS, and nothing else in them changes', async t => {
-  const node = debian()
+  const node = prometheusNode()
 
   const compiled = compiledOn(prometheusTls(), node)
   const after = applied(node, compiled)
@@ -127,17 +83,17 @@ await t.test('a second look over the edited files asks for no further edit', asy
     prometheusTls({ clientAuth: 'required', minVersion: '1.3' }),
     prometheusTls({ options: { externalUrl: 'leave' } }),
   ]) {
-    const once = applied(debian(), compiledOn(tls, debian()))
+    const once = applied(prometheusNode(), compiledOn(tls, prometheusNode()))
     const again = compiledOn(tls, once)
     t.same(applied(once, again).files, once.files)
-    t.equal(again.loads[0]?.value, compiledOn(tls, debian()).loads[0]?.value)
+    t.equal(again.loads[0]?.value, compiledOn(tls, prometheusNode()).loads[0]?.value)
     t.equal(again.loads[0]?.provenBy, 'handshake', 'the flag is there, so what is served proves it')
   }
 })
 
 await t.test('a renewal changes the web configuration alone, and needs no activation', async t => {
   const tls = prometheusTls({ options: { externalUrl: 'leave' } })
-  const before = applied(debian(), compiledOn(tls, debian()))
+  const before = applied(prometheusNode(), compiledOn(tls, prometheusNode()))
 
   const after = applied(before, compiledOn(tls, before), 'ffff0000')
 
@@ -149,22 +105,25 @@ await t.test('a renewal changes the web configuration alone, and needs no activa
 })
 
 await t.test('versions decide', async t => {
-  const of = (version: string) => verdict(prometheusTls(), debian({ version }))
+  const of = (version: string) => verdict(prometheusTls(), prometheusNode({ version }))
   t.equal(of('2.23.0'), 'version-unsupported')
   t.equal(of('2.24.0'), 'compiled')
   t.equal(of('2.24.0-rc.0'), 'compiled')
   t.equal(of('3.0.0'), 'compiled')
   t.equal(of('unknown'), 'version-unknown')
-  t.equal(verdict(prometheusTls(), { ...debian(), commands: {} }), 'version-unknown')
+  t.equal(verdict(prometheusTls(), { ...prometheusNode(), commands: {} }), 'version-unknown')
   t.equal(
-    verdict(prometheusTls(), debian({ unit: { execStart: ['/bin/sh', '-c', 'prometheus'] } })),
+    verdict(
+      prometheusTls(),
+      prometheusNode({ unit: { execStart: ['/bin/sh', '-c', 'prometheus'] } }),
+    ),
     'program-unknown',
   )
 
   const two = 'ARGS="--web.listen-address=127.0.0.1:9090 --web.listen-address=[::]:9091"'
-  t.equal(verdict(prometheusTls(), debian({ args: two })), 'flag-repeated')
+  t.equal(verdict(prometheusTls(), prometheusNode({ args: two })), 'flag-repeated')
   t.same(
-    compiledOn(prometheusTls(), debian({ args: two, version: '3.0.0' })).listeners.map(
+    compiledOn(prometheusTls(), prometheusNode({ args: two, version: '3.0.0' })).listeners.map(
       ({ host, port }) => [host, port],
     ),
     [
@@ -173,80 +132,11 @@ await t.test('versions decide', async t => {
     ],
   )
   t.match(
-    compiledOn(prometheusTls(), debian({ version: '2.24.0' })).validators[1]?.argv.join(' '),
+    compiledOn(prometheusTls(), prometheusNode({ version: '2.24.0' })).validators[1]?.argv.join(
+      ' ',
+    ),
     /check config \{staged\}/,
     'an older promtool does not know how to check the syntax only',
-  )
-})
-
-await t.test('flags are found and edited where they stand', async t => {
-  const edited = (args: string) => {
-    const node = debian({ args })
-    return textOf(applied(node, compiledOn(prometheusTls(), node)), ENVIRONMENT)
-  }
-  t.match(
-    edited(`ARGS="--web.page-title='A B' --storage.tsdb.retention.time 30d"`),
-    /^ARGS="--web\.page-title='A B' --storage\.tsdb\.retention\.time 30d --web\.config\.file=/m,
-  )
-  t.match(
-    edited(`ARGS="--web.config.file ${WEB} --log.level=debug"`),
-    /ARGS="--web\.config\.file \//,
-  )
-  t.equal(
-    verdict(prometheusTls(), debian({ args: 'ARGS="--web.config.file=/a --web.config.file=/b"' })),
-    'flag-repeated',
-  )
-  t.equal(verdict(prometheusTls(), debian({ args: 'ARGS="@/etc/flags"' })), 'command-line-unclear')
-  t.equal(
-    verdict(prometheusTls(), debian({ args: 'ARGS="--web.listen-address=:http"' })),
-    'listen-address-unclear',
-  )
-})
-
-await t.test('an ExecStart without a variable is used as it is, or reported', async t => {
-  const fixed = (...flags: readonly string[]) =>
-    debian({ unit: { execStart: ['/opt/prometheus/prometheus', ...flags], environmentFiles: [] } })
-  const commands = { '/opt/prometheus/prometheus --version': 'prometheus, version 2.45.0\n' }
-  const none = { ...fixed(), commands }
-  const own = '/opt/prometheus/web.yml'
-  const flagged = { ...fixed(`--web.config.file=${own}`), commands }
-
-  const refused = compileOn(prometheusTls(), none)
-  const compiled = compiledOn(prometheusTls(), flagged)
-
-  t.equal(refused.kind === 'unsupported' && refused.reason.code, 'flags-not-editable')
-  t.match(
-    refused.kind === 'unsupported' && refused.reason.message,
-    `put --web.config.file=${WEB} into its ExecStart`,
-  )
-  t.same(
-    compiled.files.map(file => file.path),
-    [SCRAPE, own],
-  )
-  t.same(codes(compiled.notices), ['external-url-not-editable'])
-  t.equal(compiled.validators[0]?.argv[0], '/opt/prometheus/promtool')
-  t.equal(
-    verdict(prometheusTls(), { ...fixed('--web.config.file=/home/prometheus/web.yml'), commands }),
-    'path-not-allowed',
-  )
-})
-
-await t.test('an optional environment file that is not there yet is made', async t => {
-  const node = debian({
-    unit: { environmentFiles: [{ path: '/etc/sysconfig/prometheus', optional: true }] },
-  })
-
-  const after = applied(node, compiledOn(prometheusTls(), node))
-
-  t.equal(
-    textOf(after, '/etc/sysconfig/prometheus'),
-    `ARGS="--web.config.file=${WEB} --web.external-url=https://m1.example.com:9090/"\n`,
-  )
-  const inUnit = { environment: { ARGS: '--log.level=debug' }, environmentFiles: [] }
-  t.equal(
-    verdict(prometheusTls(), debian({ unit: inUnit })),
-    'flags-not-editable',
-    'a file would hide the words that the unit gives to the variable',
   )
 })
 
@@ -262,7 +152,7 @@ tls_server_config:
 http_server_config:
   http2: false
 `
-  const node = debian({ args: WITH_FLAG, web })
+  const node = prometheusNode({ args: WITH_FLAG, web })
 
   const compiled = compiledOn(prometheusTls({ minVersion: '1.3' }), node)
 
@@ -281,7 +171,7 @@ await t.test(
   async t => {
     const set = 'tls_server_config:\n  client_auth_type: RequestClientCert\n  client_ca_file: /ca\n'
     const webFor = (tls: Parameters<typeof prometheusTls>[0], web: string) => {
-      const node = debian({ args: WITH_FLAG, web })
+      const node = prometheusNode({ args: WITH_FLAG, web })
       return textOf(applied(node, compiledOn(prometheusTls(tls), node)), WEB)
     }
     const none = webFor({}, set)
@@ -294,22 +184,22 @@ await t.test(
     for (const web of [optional, required])
       t.match(web, /client_ca_file: \/etc\/prometheus\/tls\/ca\.pem\n/)
     t.equal(
-      verdict(prometheusTls({ clientAuth: 'required', trust: [] }), debian()),
+      verdict(prometheusTls({ clientAuth: 'required', trust: [] }), prometheusNode()),
       'client-trust-missing',
     )
 
-    const compiled = compiledOn(prometheusTls({ clientAuth: 'required' }), debian())
+    const compiled = compiledOn(prometheusTls({ clientAuth: 'required' }), prometheusNode())
     t.ok(compiled.material.clientUse)
     t.ok(compiled.listeners[0]?.clientCertificate)
     t.match(
-      textOf(applied(debian(), compiled), SCRAPE),
+      textOf(applied(prometheusNode(), compiled), SCRAPE),
       /key_file: \/etc\/prometheus\/tls\/current\/key\.pem/,
     )
     t.notOk(
       compiled.validators.some(validator => validator.argv.includes('web-config')),
       'promtool would look for the CA file, which is not there before the first switch',
     )
-    const trusting = debian({ files: { '/etc/prometheus/tls/ca.pem': CA } })
+    const trusting = prometheusNode({ files: { '/etc/prometheus/tls/ca.pem': CA } })
     t.ok(
       compiledOn(prometheusTls({ clientAuth: 'required' }), trusting).validators.some(validator =>
         validator.argv.includes('web-config'),
@@ -323,7 +213,7 @@ await t.test('what followed the guides is put right, and said', async t => {
   cert_file: /home/prometheus/certs/example.com/example.com.crt
   key_file: /home/prometheus/certs/example.com/example.com.key
 `
-  const guided = debian({ args: WITH_FLAG, web: guideWeb })
+  const guided = prometheusNode({ args: WITH_FLAG, web: guideWeb })
   const compiled = compiledOn(prometheusTls(), guided)
   t.equal(compiled.files.at(-1)?.reason.code, 'guide-home-path')
   t.same(codes(compiled.notices), ['guide-leftover', 'guide-leftover'])
@@ -333,7 +223,7 @@ await t.test('what followed the guides is put right, and said', async t => {
 
   const home = '/home/prometheus/web-config.yml'
   const atHome = (web: string | undefined, activeState: 'active' | 'failed') =>
-    debian({
+    prometheusNode({
       args: `ARGS="--web.config.file=${home}"`,
       unit: { activeState },
       files: web === undefined ? {} : { [home]: web },
@@ -351,14 +241,18 @@ await t.test('what followed the guides is put right, and said', async t => {
     'a running server has something in it that the agent does not see',
   )
 
-  const inline = debian({ args: WITH_FLAG, web: 'tls_server_config: {cert: "x", key: "y"}\n' })
+  const inline = prometheusNode({
+    args: WITH_FLAG,
+    web: 'tls_server_config: {cert: "x", key: "y"}\n',
+  })
   const replaced = compiledOn(prometheusTls(), inline)
   t.equal(replaced.files.at(-1)?.reason.code, 'inline-pem-replaced')
   t.notMatch(textOf(applied(inline, replaced), WEB), /\b(cert|key):/)
 })
 
 await t.test('what cannot be understood is left alone', async t => {
-  const of = (change: Parameters<typeof debian>[0]) => verdict(prometheusTls(), debian(change))
+  const of = (change: Parameters<typeof prometheusNode>[0]) =>
+    verdict(prometheusTls(), prometheusNode(change))
   const args = WITH_FLAG
   t.equal(of({ args, web: 'tls_server_config: [\n' }), 'config-unparsable')
   t.equal(of({ args, web: 'tls_server_config: yes\n' }), 'config-unexpected')
@@ -376,7 +270,7 @@ await t.test('what cannot be understood is left alone', async t => {
       prometheusTls({
         certificate: { ...prometheusTls().certificate, names: { dns: [], ip: [] } },
       }),
-      debian(),
+      prometheusNode(),
     ),
     'names-missing',
   )
@@ -384,7 +278,7 @@ await t.test('what cannot be understood is left alone', async t => {
 
 await t.test('jobs that watch this server follow it to https, all others stay', async t => {
   const scrape = golden('scrape-jobs.yml')
-  const node = debian({ scrape })
+  const node = prometheusNode({ scrape })
 
   const compiled = compiledOn(prometheusTls(), node)
 
@@ -404,7 +298,7 @@ await t.test('the bundle is named in a job only where there is one', async t => 
       trust: [],
       certificate: { ...prometheusTls().certificate, issuer },
     })
-    return textOf(applied(debian(), compiledOn(tls, debian())), SCRAPE)
+    return textOf(applied(prometheusNode(), compiledOn(tls, prometheusNode())), SCRAPE)
   }
   t.notMatch(issued('files'), /ca_file/)
   t.match(issued('self-signed'), /ca_file/)
@@ -414,43 +308,16 @@ await t.test('the bundle is named in a job only where there is one', async t => 
 await t.test(
   'a missing or unknown file of scrape jobs does not keep TLS from the server',
   async t => {
-    const relative = debian({ args: 'ARGS="--config.file=prometheus.yml"' })
+    const relative = prometheusNode({ args: 'ARGS="--config.file=prometheus.yml"' })
     t.same(codes(compiledOn(prometheusTls(), relative).notices), ['scrape-config-not-found'])
-    const elsewhere = debian({ args: 'ARGS="--config.file=/srv/prometheus.yml"' })
+    const elsewhere = prometheusNode({ args: 'ARGS="--config.file=/srv/prometheus.yml"' })
     t.same(codes(compiledOn(prometheusTls(), elsewhere).notices), ['scrape-config-not-found'])
   },
 )
 
-await t.test('the external address becomes https where it is this server’s own', async t => {
-  const address = (args: string, tls = prometheusTls()) => {
-    const node = debian({ args })
-    const after = applied(node, compiledOn(tls, node))
-    return /--web\.external-url=(\S*?)["\s]/.exec(textOf(after, ENVIRONMENT))?.[1]
-  }
-  const set = (url: string) => address(`ARGS="--web.external-url=${url} --log.level=info"`)
-  t.equal(set('http://m1.example.com:9090/prom'), 'https://m1.example.com:9090/prom')
-  t.equal(set('http://10.0.0.7:9090'), 'https://10.0.0.7:9090')
-  t.equal(set('https://m1.example.com:9090/'), 'https://m1.example.com:9090/')
-  t.equal(set('http://m1.example.com/prom'), 'http://m1.example.com/prom', 'a proxy, on port 80')
-  t.equal(set('http://proxy.example.com:9090/'), 'http://proxy.example.com:9090/')
-  t.equal(address('ARGS=""', prometheusTls({ options: { externalUrl: 'leave' } })), undefined)
-  const names = { dns: ['*.example.com'], ip: ['2001:db8::1'] }
-  const certificate = { ...prometheusTls().certificate, names }
-  t.equal(address('ARGS=""', prometheusTls({ certificate })), 'https://[2001:db8::1]:9090/')
-  t.equal(
-    address('ARGS="--web.listen-address=:80 --web.external-url=http://m1.example.com/x "'),
-    'https://m1.example.com:80/x',
-  )
-
-  const prefixed = (args: string) =>
-    compiledOn(prometheusTls(), debian({ args })).listeners[0]?.healthPath
-  t.equal(prefixed('ARGS="--web.external-url=http://proxy/prom/"'), '/prom/-/ready')
-  t.equal(prefixed('ARGS="--web.external-url=http://proxy/prom/ --web.route-prefix=/"'), '/-/ready')
-})
-
 await t.test('paths in product files are those that the service sees', async t => {
   const context = { servicePath: (path: string) => `/tmp/node${path}` }
-  const node = debian({ args: `ARGS="--config.file=/tmp/node${SCRAPE}"` })
+  const node = prometheusNode({ args: `ARGS="--config.file=/tmp/node${SCRAPE}"` })
 
   const compiled = compiledOn(prometheusTls(), node, context)
   const after = applied(node, compiled)
@@ -467,12 +334,12 @@ await t.test('paths in product files are those that the service sees', async t =
 })
 
 await t.test('a unit without ExecReload is told of new scrape jobs by a signal', async t => {
-  const node = debian({ unit: { canReload: false } })
+  const node = prometheusNode({ unit: { canReload: false } })
   t.equal(compiledOn(prometheusTls(), node).loads.at(-1)?.activation, 'hangup')
 })
 
 await t.test('the version is asked for as the service user', async t => {
-  const { inputs } = look(prometheusTls(), debian())
+  const { inputs } = look(prometheusTls(), prometheusNode())
   t.match(
     inputs.find(input => input.kind === 'command'),
     { asService: true, dependsOn: ['/usr/bin/prometheus'] },

@@ -120,9 +120,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'POST /v1/rotations/{id}/advance': 'events and audit records are one: contract/rotations.ts',
   'POST /v1/rotations/{id}/resume': 'events and audit records are one: contract/rotations.ts',
   'POST /v1/debts/{id}/forgive': 'controller/api/debts.test.ts',
-  'POST /v1/certificate-requests/import': 'controller/api/requests.test.ts',
-  'POST /v1/certificate-requests/{id}/refuse': 'controller/api/requests.test.ts',
-  'PUT /v1/provided/{name}': 'controller/api/provided.test.ts',
+  'POST /v1/certificate-requests/import': 'controller/api/requests-answered.test.ts',
+  'POST /v1/certificate-requests/{id}/refuse': 'controller/api/requests-answered.test.ts',
+  'PUT /v1/provided/{name}': 'controller/api/provided-keys.test.ts',
   'DELETE /v1/provided/{name}': 'controller/api/provided.test.ts',
 }
 

@@ -1,14 +1,9 @@
-import t, { type Test } from 'tap'
-import {
-  createRunner,
-  type Runner,
-  type RunnerOptions,
-} from '../../../controller/rollout/runner.ts'
-import type { Rollout, RolloutPlan } from '../../../controller/rollout/rollout.ts'
+// Rollouts on a real store: what nodes are told and when, who may go on, and that it all comes to rest.
+
+import t from 'tap'
+import type { RolloutPlan } from '../../../controller/rollout/rollout.ts'
 import { verifyAudit } from '../../../controller/store/audit-chain.ts'
-import { openSqliteStore } from '../../../controller/store/sqlite.ts'
-import type { Store, Transaction } from '../../../controller/store/store.ts'
-import type { Clock } from '../../../shared/clock.ts'
+import type { Store } from '../../../controller/store/store.ts'
 import {
   contentDigestOf,
   isIntact,
@@ -21,75 +16,9 @@ import {
   samplePlannedNode,
   T0,
 } from '../../contract/samples.ts'
-import { type Behaviour, pass } from './fake-fleet.ts'
+import { pass } from './fake-fleet.ts'
+import { NAMES, read, setUp, settle, statesOf } from './runner-scene.ts'
 import { brief, WHY } from './states.ts'
-
-const NAMES = ['a', 'b', 'c'] as const
-
-const clock: Clock = { now: () => T0, monotonic: () => 0, sleep: async () => {} }
-const silent = { info: () => {}, warn: () => {}, error: () => {} }
-
-interface Fixture {
-  readonly store: Store
-  readonly runner: Runner
-  readonly published: string[][]
-  readonly errors: object[]
-  readonly behaviours: Record<string, Behaviour>
-}
-
-async function setUp(t: Test, more: Partial<RunnerOptions> = {}): Promise<Fixture> {
-  const store = await openSqliteStore({ path: ':memory:', busyTimeoutMs: 0, nowMs: T0 })
-  t.teardown(() => store.close())
-  await store.transaction(async tx => {
-    for (const name of NAMES) await tx.nodes.insert(sampleNode(name))
-  })
-  const published: string[][] = []
-  const errors: object[] = []
-  const behaviours: Record<string, Behaviour> = {}
-  const runner = createRunner({
-    store,
-    clock,
-    onPublished: nodes => published.push([...nodes]),
-    isOnline: ({ node }) => behaviours[node] !== 'asleep',
-    log: { ...silent, error: fields => errors.push(fields) },
-    newId: counter('r'),
-    ...more,
-  })
-  return { store, runner, published, errors, behaviours }
-}
-
-function counter(prefix: string): () => string {
-  let count = 0
-  return () => `${prefix}${++count}`
-}
-
-/** Ticks and passes of all agents in turn, until nothing moves. */
-async function settle({
-  store,
-  runner,
-  behaviours,
-}: Omit<Fixture, 'published' | 'errors'>): Promise<void> {
-  for (let quiet = 0, round = 0; quiet < 2; round++) {
-    if (round > 100) throw new Error('the rollout does not come to rest')
-    const before = await store.transaction(versions)
-    for (const node of NAMES) await pass(store, runner, node, behaviours[node] ?? 'good')
-    await runner.tick()
-    quiet = (await store.transaction(versions)) === before ? quiet + 1 : 0
-  }
-}
-
-async function versions(tx: Transaction): Promise<string> {
-  const rollouts = await tx.rollouts.list({ limit: 9 })
-  return rollouts.map(({ id, version }) => `${id} ${version}`).join()
-}
-
-const statesOf = (rollout: Rollout | undefined) =>
-  (rollout?.steps ?? [])
-    .flat()
-    .map(step => step.state)
-    .join(' ')
-
-const read = (store: Store, id: string) => store.transaction(tx => tx.rollouts.get(id))
 
 const desiredOf = (store: Store, node: string) =>
   store.transaction(async tx => await tx.desired.get(node))
@@ -355,108 +284,3 @@ await t.test('a rollout that cannot move does not stop another', async t => {
   t.equal((await read(store, 'r2'))?.status, 'succeeded')
   t.match(errors[0], { rollout: 'r1', err: { message: 'cannot say' } })
 })
-
-// The process dies at the commit of its n-th append: nothing after it happens, and what it was about
-// to store is there or not. Another runner goes on with the same store.
-await t.test('a controller that is killed at any event is carried on by the next', async t => {
-  t.setTimeout(900_000)
-  const scenarios: readonly (readonly [string, Record<string, Behaviour>])[] = [
-    ['succeeded done done done', {}],
-    ['failed done reverted staged', { b: 'restoring' }],
-    ['failed broken staged staged', { a: 'breaking' }],
-    ['partial deferred done done', { a: 'asleep' }],
-  ]
-  let kills = 0
-  for (const [expected, behaviours] of scenarios) {
-    const undisturbed = await runKilled(t, behaviours, {
-      at: Number.POSITIVE_INFINITY,
-      stored: true,
-    })
-    t.equal(undisturbed.end, expected)
-    for (let at = 1; at <= undisturbed.appends; at++) {
-      for (const stored of [true, false]) {
-        const { end, events, wasKilled } = await runKilled(t, behaviours, { at, stored })
-        const what = `killed at append ${at}, which was ${stored ? '' : 'not '}stored`
-        t.ok(wasKilled, what)
-        t.equal(end, expected, what)
-        t.same(events, undisturbed.events, what)
-        kills++
-      }
-    }
-  }
-  t.comment(`${kills} kills`)
-})
-
-async function runKilled(
-  t: Test,
-  behaviours: Record<string, Behaviour>,
-  kill: { readonly at: number; readonly stored: boolean },
-) {
-  const { store } = await setUp(t)
-  const killed = new Error('killed')
-  let appends = 0
-  let wasKilled = false
-  const dying: Store = {
-    ...store,
-    async transaction(work) {
-      if (wasKilled) throw killed
-      const before = appends
-      const result = await store.transaction(async tx => {
-        const value = await work(counting(tx, () => appends++))
-        wasKilled = appends > before && appends === kill.at
-        if (wasKilled && !kill.stored) throw killed
-        return value
-      })
-      if (wasKilled) throw killed
-      return result
-    },
-  }
-  const start = (on: Store) =>
-    createRunner({
-      store: on,
-      clock,
-      onPublished: () => {},
-      isOnline: ({ node }) => behaviours[node] !== 'asleep',
-      log: silent,
-      newId: () => 'r1',
-    })
-  const plan = samplePlan([...NAMES])
-  const first = start(dying)
-  try {
-    await first.create(plan, 'ada')
-    await settle({ store: dying, runner: first, behaviours })
-  } catch (error) {
-    if (error !== killed) throw error
-  }
-  const second = start(store)
-  if ((await read(store, 'r1')) === undefined) await second.create(plan, 'ada')
-  await settle({ store, runner: second, behaviours })
-
-  const rollout = await read(store, 'r1')
-  const events = await store.transaction(tx => tx.rollouts.events('r1', { after: 0, limit: 99 }))
-  await store.close()
-  return {
-    end: `${rollout?.status} ${statesOf(rollout)}`,
-    events: brief(events.map(({ event }) => event)),
-    appends,
-    wasKilled,
-  }
-}
-
-function counting(tx: Transaction, onAppend: () => void): Transaction {
-  const { rollouts } = tx
-  return {
-    ...tx,
-    rollouts: {
-      ...rollouts,
-      insert(rollout) {
-        onAppend()
-        return rollouts.insert(rollout)
-      },
-      append(...args) {
-        onAppend()
-        return rollouts.append(...args)
-      },
-    },
-  }
-}

@@ -1,8 +1,7 @@
 // Who is master, and what state all nodes have: terms, votes and two-phase publication, so that there is
 // never more than one master that can change anything, and none without more than half of the voters.
 
-import { randomInt } from 'node:crypto'
-import { hasQuorum, isMasterEligible, reroute, votingFor } from './allocation.ts'
+import { reroute, votingFor } from './allocation.ts'
 import {
   ClusterError,
   type ClusterState,
@@ -12,7 +11,8 @@ import {
   NO_CLUSTER,
   type NodeInfo,
 } from './cluster-state.ts'
-import { Check, Committed, Join, Publication, type Stored, Vote } from './coordination-messages.ts'
+import { Check, Committed, Join, Publication, type Stored } from './coordination-messages.ts'
+import { createElections } from './elections.ts'
 import { createFollowerChecks, type FollowerChecks } from './follower-checks.ts'
 import type { Log } from './log.ts'
 import type { Peers } from './peers.ts'
@@ -46,7 +46,6 @@ export interface Coordinator {
 }
 
 const TICK_MS = 250
-const VOTE_TIMEOUT_MS = 3_000
 const LEADER_SILENCE_MS = 30_000
 const PUBLISH_TIMEOUT_MS = 20_000
 const COMMAND_TIMEOUT_MS = 30_000
@@ -58,36 +57,43 @@ type Mode =
 
 export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const { self, peers, log, persist, onApplied } = options
-  let term = options.stored?.term ?? 0
-  let accepted = options.stored?.accepted ?? emptyState()
-  let committed = options.stored?.committed ?? { clusterUuid: NO_CLUSTER, voting: [] }
+  const kept: Stored = {
+    term: options.stored?.term ?? 0,
+    accepted: options.stored?.accepted ?? emptyState(),
+    committed: options.stored?.committed ?? { clusterUuid: NO_CLUSTER, voting: [] },
+  }
   let applied = emptyState()
   let mode: Mode = { kind: 'candidate' }
-  let electionAtMs = 0
   let queue: Promise<unknown> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
   let running = false
 
-  const save = () => persist({ term, accepted, committed })
-  const eligible = isMasterEligible(self)
+  const save = () => persist({ ...kept })
+  const elections = createElections({
+    ...options,
+    kept,
+    save,
+    foreign,
+    becomeCandidate,
+    update,
+    isCandidate: () => mode.kind === 'candidate',
+    becomeLeader: () => {
+      mode = { kind: 'leader', followers: createFollowerChecks({ peers, onFailure: dropNode }) }
+    },
+  })
 
   function becomeCandidate(why: string): void {
     if (mode.kind === 'candidate') return
     log('INFO', 'o.e.c.c.Coordinator', `master node changed: becoming candidate: ${why}`)
     mode = { kind: 'candidate' }
-    delayElection()
-  }
-
-  /** Chance keeps two candidates from spoiling each other's election for ever. */
-  function delayElection(): void {
-    electionAtMs = Date.now() + randomInt(100, 700)
+    elections.delay()
   }
 
   function apply(state: ClusterState): void {
     if (state.term < applied.term) return
     if (state.term === applied.term && state.version <= applied.version) return
     applied = state
-    committed = { clusterUuid: state.clusterUuid, voting: state.voting }
+    kept.committed = { clusterUuid: state.clusterUuid, voting: state.voting }
     save()
     onApplied(state)
   }
@@ -103,101 +109,21 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     }
   }
 
-  // Elections
-
-  /** Of the agreed voters and of those who were to follow them; at first, of the configured names. */
-  function isQuorum(votes: ReadonlyMap<string, NodeInfo>): boolean {
-    const ids = new Set(votes.keys())
-    if (accepted.clusterUuid !== NO_CLUSTER && !hasQuorum(accepted.voting, ids)) return false
-    if (committed.clusterUuid !== NO_CLUSTER) return hasQuorum(committed.voting, ids)
-    const { initialMasters } = options
-    if (!initialMasters.includes(self.name)) return false
-    return hasQuorum(initialMasters, new Set([...votes.values()].map(({ name }) => name)))
-  }
-
-  async function askVotes(inTerm: number, really: boolean): Promise<Map<string, NodeInfo>> {
-    const votes = new Map([[self.id, self]])
-    const body = {
-      clusterUuid: committed.clusterUuid,
-      term: inTerm,
-      acceptedTerm: accepted.term,
-      acceptedVersion: accepted.version,
-      really,
-    }
-    await Promise.all(
-      peers.all().map(async ({ node, connection }) => {
-        if (!isMasterEligible(node)) return
-        try {
-          const granted = await connection.request('vote', body, VOTE_TIMEOUT_MS)
-          if (granted === true) votes.set(node.id, node)
-        } catch {
-          // No vote.
-        }
-      }),
-    )
-    return votes
-  }
-
-  async function runElection(): Promise<void> {
-    delayElection()
-    const next = term + 1
-    if (!isQuorum(await askVotes(next, false)) || mode.kind !== 'candidate' || term >= next) return
-    term = next
-    save()
-    const votes = await askVotes(next, true)
-    if (term !== next || mode.kind !== 'candidate' || !isQuorum(votes)) return
-    mode = { kind: 'leader', followers: createFollowerChecks({ peers, onFailure: dropNode }) }
-    log(
-      'INFO',
-      'o.e.c.s.MasterService',
-      `elected-as-master ([${votes.size}] nodes joined), term: ${term}`,
-    )
-    void update('elected-as-master', state => {
-      // Who is not here now is gone for the new master; who comes later joins.
-      const here = new Map([self, ...votes.values()].map(node => [node.id, node.ephemeralId]))
-      for (const { node } of peers.all()) here.set(node.id, node.ephemeralId)
-      let next = state
-      for (const { id, ephemeralId } of state.nodes) {
-        if (here.get(id) !== ephemeralId) {
-          next = execute(next, { kind: 'leave', node: id }, Date.now())
-        }
-      }
-      for (const node of votes.values()) next = execute(next, { kind: 'join', node }, Date.now())
-      return next
-    }).catch(() => becomeCandidate('first publication failed'))
-  }
-
-  function onVote(body: unknown): boolean {
-    const asked = Vote.parse(body)
-    // A candidate of another cluster must not unseat the master of this one.
-    if (asked.clusterUuid !== NO_CLUSTER && foreign(asked.clusterUuid)) return false
-    const fresh =
-      asked.acceptedTerm > accepted.term ||
-      (asked.acceptedTerm === accepted.term && asked.acceptedVersion >= accepted.version)
-    if (asked.term <= term || !fresh) return false
-    if (!asked.really) return mode.kind === 'candidate'
-    term = asked.term
-    save()
-    becomeCandidate(`voted in term ${term}`)
-    delayElection()
-    return true
-  }
-
   // Publication
 
   /** One change after another; every state is committed before the next one is made. */
   function update(what: string, change: (state: ClusterState) => ClusterState): Promise<void> {
     const run = async () => {
       if (mode.kind !== 'leader') throw notMaster()
-      const base = accepted
+      const base = kept.accepted
       const changed = reroute(change(base), Date.now(), options.enableByDefault)
-      if (changed === base && base.master === self.id && base.term === term) return
+      if (changed === base && base.master === self.id && base.term === kept.term) return
       const withMaster = { ...changed, master: self.id }
       await publish({
         ...withMaster,
         clusterUuid: base.clusterUuid === NO_CLUSTER ? options.newClusterUuid() : base.clusterUuid,
         voting: votingFor(withMaster),
-        term,
+        term: kept.term,
         version: base.version + 1,
       })
     }
@@ -210,10 +136,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 
   async function publish(state: ClusterState): Promise<void> {
-    accepted = state
+    kept.accepted = state
     save()
     const acks = new Map([[self.id, self]])
-    const enough = () => isQuorum(acks)
+    const enough = () => elections.isQuorum(acks)
     const body = { term: state.term, master: self, state }
     const quorum = Promise.withResolvers<void>()
     const members = peers.all().filter(({ node }) => state.nodes.some(({ id }) => id === node.id))
@@ -230,7 +156,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     ).then(() => quorum.resolve())
     if (enough()) quorum.resolve()
     await quorum.promise
-    if (!enough() || mode.kind !== 'leader' || term !== state.term) {
+    if (!enough() || mode.kind !== 'leader' || kept.term !== state.term) {
       becomeCandidate('publication failed: not enough nodes acknowledged')
       throw new ClusterError('failed_to_commit_cluster_state_exception', 503, 'publication failed')
     }
@@ -247,17 +173,18 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   function onPublish(body: unknown): void {
     const { term: published, master, state } = Publication.parse(body)
-    if (published < term) throw new ClusterError('coordination_state_rejected', 500, 'old term')
+    if (published < kept.term)
+      throw new ClusterError('coordination_state_rejected', 500, 'old term')
     if (foreign(state.clusterUuid)) throw foreignCluster(state.clusterUuid)
-    term = published
-    accepted = state
+    kept.term = published
+    kept.accepted = state
     save()
     follow(master)
   }
 
   function onCommit(body: unknown): void {
     const { term: of, version } = Committed.parse(body)
-    if (accepted.term === of && accepted.version === version) apply(accepted)
+    if (kept.accepted.term === of && kept.accepted.version === version) apply(kept.accepted)
   }
 
   function follow(master: NodeInfo): void {
@@ -265,7 +192,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       log(
         'INFO',
         'o.e.c.s.ClusterApplierService',
-        `master node changed {current [{${master.name}}]}, term: ${term}`,
+        `master node changed {current [{${master.name}}]}, term: ${kept.term}`,
       )
     }
     mode = { kind: 'follower', master, heardMs: Date.now() }
@@ -274,14 +201,14 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   // Joining and leaving
 
   function foreign(clusterUuid: string): boolean {
-    return committed.clusterUuid !== NO_CLUSTER && committed.clusterUuid !== clusterUuid
+    return kept.committed.clusterUuid !== NO_CLUSTER && kept.committed.clusterUuid !== clusterUuid
   }
 
   function foreignCluster(clusterUuid: string): ClusterError {
     return new ClusterError(
       'coordination_state_rejected',
       500,
-      `This node previously joined a cluster with UUID [${committed.clusterUuid}] and is now trying to join a different cluster with UUID [${clusterUuid}]. This is forbidden and usually indicates an incorrect discovery or cluster bootstrapping configuration.`,
+      `This node previously joined a cluster with UUID [${kept.committed.clusterUuid}] and is now trying to join a different cluster with UUID [${clusterUuid}]. This is forbidden and usually indicates an incorrect discovery or cluster bootstrapping configuration.`,
     )
   }
 
@@ -291,7 +218,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const peer = peers.get(master.id)
     if (peer === undefined) return
     try {
-      const body = { node: self, clusterUuid: committed.clusterUuid }
+      const body = { node: self, clusterUuid: kept.committed.clusterUuid }
       await peer.connection.request('join', body, PUBLISH_TIMEOUT_MS)
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
@@ -334,7 +261,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   function onCheck(body: unknown): void {
     const { term: of, master } = Check.parse(body)
-    if (of < term) throw new ClusterError('coordination_state_rejected', 500, 'old term')
+    if (of < kept.term) throw new ClusterError('coordination_state_rejected', 500, 'old term')
     if (mode.kind === 'follower' && mode.master.id === master.id) mode.heardMs = Date.now()
     // A node that the master counts as its own but that does not follow it is taken in again.
     else throw new ClusterError('coordination_state_rejected', 500, 'not a follower')
@@ -347,18 +274,18 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       if (peers.get(master.id) === undefined) becomeCandidate('master disconnected')
       else if (now - heardMs > LEADER_SILENCE_MS) becomeCandidate('master is silent')
     } else if (mode.kind === 'leader') {
-      const others = accepted.nodes.filter(({ id }) => id !== self.id)
-      mode.followers.run(others, { term, master: self })
-      if (reroute(accepted, Date.now(), options.enableByDefault) !== accepted) {
+      const others = kept.accepted.nodes.filter(({ id }) => id !== self.id)
+      mode.followers.run(others, { term: kept.term, master: self })
+      if (reroute(kept.accepted, Date.now(), options.enableByDefault) !== kept.accepted) {
         await update('delayed-allocation', state => state)
       }
     }
-    const known = accepted.nodes.map(({ transportAddress }) => transportAddress)
+    const known = kept.accepted.nodes.map(({ transportAddress }) => transportAddress)
     const masters = await peers.discover([...options.seeds, ...known])
     if (mode.kind === 'candidate') {
       const [master] = masters.filter(({ id }) => id !== self.id && !foreignMasters.has(id))
       if (master !== undefined) await joinMaster(master)
-      else if (eligible && now >= electionAtMs) await runElection()
+      else if (elections.isDue(now)) await elections.run()
     }
   }
 
@@ -419,7 +346,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
           return { addresses, master: masterNow() ?? null }
         }
         case 'vote':
-          return onVote(body)
+          return elections.onVote(body)
         case 'publish':
           return onPublish(body)
         case 'commit':
