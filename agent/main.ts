@@ -117,4 +117,10 @@ function complain(error: unknown): number {
   return EXIT.usage
 }
 
-process.exitCode = await main(process.argv.slice(2)).catch(complain)
+// Until it has come to its end; who ends before has lost what it waited for.
+process.exitCode = EXIT.failed
+void main(process.argv.slice(2))
+  .catch(complain)
+  .then(code => {
+    process.exitCode = code
+  })

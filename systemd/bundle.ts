@@ -1,9 +1,9 @@
 // Builds what ships: each program as plain JavaScript, what it loads late in files of its own. Types
 // are stripped here once and not at every start, which saves the agent memory and time.
 
-import { rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { build, type Plugin } from 'esbuild'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { build, type BuildOptions, type OutputFile, type Plugin, transform } from 'esbuild'
 import { buildAssets } from '../controller/dashboard/build.ts'
 import { lazyBuiltins } from './builtins.ts'
 
@@ -21,6 +21,27 @@ export const PROGRAM_NAMES: readonly Program[] = [
   'tlsfleet',
 ]
 
+/**
+ * Of these, what the engine has compiled is kept whole, which is done for scripts only: an agent
+ * is started for every look at a node.
+ */
+const LAUNCHED: ReadonlySet<Program> = new Set(['tlsfleet-agent'])
+
+const REQUIRE =
+  "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);"
+
+const COMMON = {
+  absWorkingDir: PROJECT,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  legalComments: 'none',
+  // The engine keeps the text of all that it has loaded: 1 MiB less of it in the agent.
+  minify: true,
+  logLevel: 'warning',
+} as const satisfies BuildOptions
+
 /** `directory/PROGRAM.mjs` for each program, the chunks that it loads, and maps for reading stacks. */
 export async function bundle(directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true })
@@ -35,39 +56,66 @@ export async function bundleProgram(
   version?: string,
 ): Promise<ReadonlySet<string>> {
   const page = builtPage()
-  const { metafile } = await build({
-    absWorkingDir: PROJECT,
+  const isLaunched = LAUNCHED.has(program)
+  const { metafile, outputFiles } = await build({
+    ...COMMON,
     entryPoints: [{ in: PROGRAMS[program], out: program }],
     outdir: directory,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
+    outExtension: { '.js': isLaunched ? '.cjs' : '.mjs' },
     splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
     // Packages written for the other module system ask for this.
-    banner: {
-      js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);",
-    },
+    banner: isLaunched ? {} : { js: REQUIRE },
     plugins: [
       lazyBuiltins,
       page.plugin,
       ...(version === undefined ? [] : [calledVersion(version)]),
     ],
-    legalComments: 'none',
-    // The engine keeps the text of all that it has loaded: 1 MiB less of it in the agent.
-    minify: true,
     // Packages have no maps: with them, names of chunks would depend on where the checkout is.
-    sourcemap: version === undefined ? 'external' : false,
+    sourcemap: version !== undefined ? false : isLaunched ? 'inline' : 'external',
     metafile: true,
-    logLevel: 'warning',
+    write: false,
   })
+  mkdirSync(directory, { recursive: true })
+  if (isLaunched) await writeLaunched(directory, program, outputFiles)
+  else for (const { path, contents } of outputFiles) writeFileSync(path, contents)
   return new Set(
     [...Object.keys(metafile.inputs), ...page.inputs].flatMap(path => {
       const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path) ?? []
       return name === undefined ? [] : [name]
     }),
   )
+}
+
+/** Modules as scripts, beside what starts them. */
+async function writeLaunched(
+  directory: string,
+  program: Program,
+  modules: readonly OutputFile[],
+): Promise<void> {
+  for (const { path, text } of modules) {
+    const { code, map } = await transform(text, {
+      sourcefile: basename(path),
+      sourcemap: text.includes('\n//# sourceMappingURL=') ? 'external' : false,
+      format: 'cjs',
+      platform: COMMON.platform,
+      target: COMMON.target,
+      minify: true,
+      // Of files beside it: the script's own way to them is the launcher's.
+      supported: { 'dynamic-import': false },
+    })
+    writeFileSync(path, code.replace(/^#!.*\n/, ''))
+    if (map !== '') writeFileSync(`${path}.map`, map)
+  }
+  const launcher = await build({
+    ...COMMON,
+    entryPoints: ['systemd/start/launch.ts'],
+    outfile: join(directory, `${program}.mjs`),
+    banner: { js: '#!/usr/bin/env node' },
+    define: { PROGRAM: JSON.stringify(program), MAIN: JSON.stringify(`${program}.cjs`) },
+    plugins: [lazyBuiltins],
+    write: false,
+  })
+  for (const { path, contents } of launcher.outputFiles) writeFileSync(path, contents)
 }
 
 /** The dashboard is in what ships as text: where it runs there is no esbuild, and no file to be found. */

@@ -101,7 +101,7 @@ export function programPackage(bundled: Bundled, versions: Versions): Package {
   const { version } = versions
   const scripts = (kind: string) => scriptsOf(kind, program, service)
   const bundle = readdirSync(directory)
-    .filter(name => name.endsWith('.mjs'))
+    .filter(name => /\.[cm]js$/.test(name))
     .map(name => file(`usr/lib/tlsfleet/${folder}/${name}`, readFileSync(join(directory, name))))
   return {
     name: program,
