@@ -33,10 +33,7 @@ type Body = (exports: Exports, require: (name: string) => unknown, module: Modul
 const DONE: readonly number[] = [0, 2]
 
 const [, , command = ''] = process.argv
-const directory = process.env['NODE_COMPILE_CACHE']
-// A daemon runs for months, and drops the code that it no longer uses.
-const isKept = directory !== undefined && /^[a-z]+$/.test(command) && command !== 'run'
-const path = isKept ? join(directory, `${PROGRAM}-${command}.code`) : undefined
+const path = keptAt(process.env)
 const kept = path === undefined ? undefined : readCompiled(path, process.getuid?.() ?? 0)
 
 const modules = new Map<string, Module>()
@@ -48,6 +45,14 @@ if (path !== undefined)
     if (!isComplete && DONE.includes(code)) writeCompiled(path, compiled())
   })
 load(MAIN)
+
+/** Where Node keeps compiled code, if it does: `man node`, NODE_COMPILE_CACHE. */
+function keptAt({ NODE_COMPILE_CACHE: directory = '', ...env }: NodeJS.ProcessEnv) {
+  if (directory === '' || env['NODE_DISABLE_COMPILE_CACHE'] === '1') return undefined
+  // A daemon runs for months, and drops the code that it no longer uses.
+  if (!/^[a-z]+$/.test(command) || command === 'run') return undefined
+  return join(directory, `${PROGRAM}-${command}.code`)
+}
 
 function load(name: string): Exports {
   const known = modules.get(name)

@@ -134,6 +134,15 @@ await t.test('where nothing can be kept, everything runs', async t => {
   for (const cache of [undefined, join(blocked, 'cache')])
     t.match(await run(cache, 'schema'), { code: 0, stderr: '' }, String(cache))
 
+  const here = t.testdir({})
+  const off = { NODE_COMPILE_CACHE: join(here, 'off'), NODE_DISABLE_COMPILE_CACHE: '1' }
+  for (const env of [{ NODE_COMPILE_CACHE: '' }, off]) {
+    const argv = [join(dist, 'tlsfleet-agent.mjs'), 'schema']
+    const outcome = await runCommand(process.execPath, argv, { cwd: here, env })
+    t.match(outcome, { code: 0, stderr: '' }, Object.keys(env).join())
+  }
+  t.same(readdirSync(here), [], 'it is switched off as for Node')
+
   const open = join(directory, 'open')
   const first = await run(open, 'schema')
   const path = join(open, 'tlsfleet-agent-schema.code')
