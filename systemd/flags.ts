@@ -19,7 +19,7 @@ export const COMMAND_FLAGS = [WITHOUT_PUBLIC_ROOTS, '--min-semi-space-size=16'] 
  * - Memory is given back after a burst of work (daemon.ts asks for it).
  * - Optimising compilers do not pay for a process that works for milliseconds a minute, but their
  *   code stays in memory once it has run: 8 MiB.
- * - One helper thread of the engine, where 0 would be one a CPU, and tables in their small form: 3 MiB.
+ * - One helper thread of the engine (0 lets Node choose by the number of CPUs), and tables in their small form: 3 MiB.
  * - Code that has not run since the last collection is dropped: 2 MiB. What it costs is a correction
  *   that comes 20 ms later to an agent at rest.
  */

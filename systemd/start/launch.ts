@@ -6,12 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Script } from 'node:vm'
 import { crc32 } from 'node:zlib'
-import {
-  type CompiledScript,
-  type CompiledScripts,
-  readCompiled,
-  writeCompiled,
-} from './kept-code.ts'
+import { type CompiledScripts, readCompiled, writeCompiled } from './kept-code.ts'
 
 /** Put here by the bundle: what the program is called, and its first script. */
 declare const PROGRAM: string
@@ -20,6 +15,8 @@ declare const MAIN: string
 interface Loaded {
   readonly source: number
   readonly script: Script
+  /** Did the engine take what was kept of it? */
+  readonly wasKept: boolean
 }
 
 type Exports = Readonly<Record<string, unknown>>
@@ -38,10 +35,10 @@ const kept = path === undefined ? undefined : readCompiled(path, process.getuid?
 
 const modules = new Map<string, Module>()
 const loaded = new Map<string, Loaded>()
-let isComplete = true
 
 if (path !== undefined)
   process.once('exit', code => {
+    const isComplete = [...loaded.values()].every(({ wasKept }) => wasKept)
     if (!isComplete && DONE.includes(code)) writeCompiled(path, compiled())
   })
 load(MAIN)
@@ -67,18 +64,15 @@ function compile(name: string): Body {
   const filename = join(import.meta.dirname, name)
   const text = readFileSync(filename)
   const source = kept === undefined ? 0 : crc32(text)
-  const { code: cachedData } = usable(kept?.get(name), source) ?? {}
+  const found = kept?.get(name)
+  const cachedData = found?.source === source ? found.code : undefined
   // The bundle writes nothing but ASCII.
   const wrapped = `(function(exports,require,module){${text.toString('latin1')}\n})`
   const script = new Script(wrapped, { filename, ...(cachedData && { cachedData }) })
-  if (cachedData === undefined || script.cachedDataRejected === true) isComplete = false
-  loaded.set(name, { source, script })
+  const wasKept = cachedData !== undefined && script.cachedDataRejected !== true
+  loaded.set(name, { source, script, wasKept })
   const body: Body = script.runInThisContext()
   return body
-}
-
-function usable(found: CompiledScript | undefined, source: number): CompiledScript | undefined {
-  return found?.source === source ? found : undefined
 }
 
 function importFrom(name: string): unknown {
