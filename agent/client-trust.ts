@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { type ServerTls, type ServiceTls, isServer } from '../shared/contract/service.ts'
 import { isSelfSigned } from '../shared/pki/facts.ts'
 import { normalizeBundle } from '../shared/pki/trust.ts'
-import { createMemory } from './remember.ts'
+import { createMemory } from '../shared/remember.ts'
 import type { Compiled } from './services/service.ts'
 
 const bundles = createMemory<string>()

@@ -4,7 +4,7 @@
 import { isIP } from 'node:net'
 import type { Served } from '../shared/contract/report.ts'
 import { type CertificateFacts, certificateFacts } from '../shared/pki/facts.ts'
-import { createMemory } from './remember.ts'
+import { createMemory } from '../shared/remember.ts'
 
 type SeenChain = Pick<Served, 'issuer' | 'notAfterMs' | 'names' | 'chain'>
 

@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import { systemErrorCode } from '../../shared/errors.ts'
 import type { Files, Ownership } from '../host.ts'
 import { unsafePath, writeError } from './file-errors.ts'
-import { type Found, resolveInside } from './inside-root.ts'
+import { foundNothing, resolveInside, resolveParent } from './inside-root.ts'
 import {
   freeBytesAt,
   type Locate,
@@ -35,11 +35,16 @@ export interface FilesOptions {
 export function createFiles({ root }: FilesOptions = {}): Files {
   const base = root === undefined || root === '/' ? '' : realpathSync(root)
   const top = base === '' ? '/' : base
-  const locateWith =
-    (found?: Found): Locate =>
-    (path, followLast) =>
-      base === '' ? path : resolveInside(base, path, { followLast, found })
-  const locate = locateWith()
+  const locate: Locate = (path, followLast) =>
+    base === '' ? path : resolveInside(base, path, { followLast })
+  const locateTogether = (): Locate => {
+    if (base === '') return locate
+    const found = foundNothing()
+    return (path, followLast) =>
+      followLast
+        ? resolveInside(base, path, { followLast, found })
+        : resolveParent(base, path, found)
+  }
   const look = (path: string, followLast: boolean) => statAt(path, locate, followLast)
   const within = <T>(
     attempt: string,
@@ -54,7 +59,7 @@ export function createFiles({ root }: FilesOptions = {}): Files {
     stat: async path => look(path, false),
     statFollowed: async path => look(path, true),
     versions: async paths => {
-      const locateOnce = locateWith(new Map())
+      const locateOnce = locateTogether()
       return new Map(paths.map(path => [path, versionAt(path, locateOnce)]))
     },
     read: async path => readAt(path, locate),

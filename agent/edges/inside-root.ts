@@ -7,8 +7,35 @@ import { OperationalError } from '../../shared/errors.ts'
 // As the kernel's own limit; more is a loop.
 const SYMLINKS_MAX = 40
 
-/** What was found on the way, by real path: a symlink's target, or that it is none. */
-export type Found = Map<string, { readonly target: string | undefined } | 'nothing'>
+/** What was found on the way. */
+export interface Found {
+  /** By real path: a symlink's target, or that it is none. */
+  readonly parts: Map<string, Part>
+  /** Real paths of directories as they were asked for. */
+  readonly directories: Map<string, string | undefined>
+}
+
+type Part = { readonly target: string | undefined } | 'nothing'
+
+export function foundNothing(): Found {
+  return { parts: new Map(), directories: new Map() }
+}
+
+/**
+ * As resolveInside, the last part not resolved. The paths of one service are in a handful of directories,
+ * and each of these is looked for once.
+ */
+export function resolveParent(root: string, path: string, found: Found): string | undefined {
+  const [, directory = '', name = ''] = LAST_PART.exec(path) ?? []
+  if (name === '' || name === '.' || name === '..')
+    return resolveInside(root, path, { followLast: false, found })
+  if (!found.directories.has(directory))
+    found.directories.set(directory, resolveInside(root, directory, { followLast: true, found }))
+  const parent = found.directories.get(directory)
+  return parent === undefined ? undefined : `${parent}/${name}`
+}
+
+const LAST_PART = /^(.*)\/([^/]*)$/s
 
 /**
  * The real path of `path` below `root`, or undefined where there is none. The last part is resolved
@@ -31,8 +58,8 @@ export function resolveInside(
     const real = `${at}/${part}`
     const isLast = pending.length === 0
     if (isLast && !followLast) return real
-    const known = found?.get(real) ?? lookAt(real)
-    found?.set(real, known)
+    const known = found?.parts.get(real) ?? lookAt(real)
+    found?.parts.set(real, known)
     if (known === 'nothing') return undefined
     const { target } = known
     if (target === undefined) {
@@ -54,7 +81,7 @@ export function resolveInside(
   return at
 }
 
-function lookAt(real: string): { readonly target: string | undefined } | 'nothing' {
+function lookAt(real: string): Part {
   const stat = lstatSync(real, { throwIfNoEntry: false })
   if (stat === undefined) return 'nothing'
   return { target: stat.isSymbolicLink() ? readlinkSync(real) : undefined }

@@ -13,12 +13,15 @@ const { O_NONBLOCK, O_RDONLY } = constants
 export type Locate = (path: string, followLast: boolean) => string | undefined
 
 export function statAt(path: string, locate: Locate, followLast: boolean): FileStat | undefined {
+  const stat = lookAt(path, locate, followLast)
+  return stat === undefined ? undefined : describe(stat)
+}
+
+function lookAt(path: string, locate: Locate, followLast: boolean): BigIntStats | undefined {
   try {
     const real = locate(path, followLast)
     if (real === undefined) return undefined
-    const options = { bigint: true, throwIfNoEntry: false } as const
-    const stat = followLast ? statSync(real, options) : lstatSync(real, options)
-    return stat === undefined ? undefined : describe(stat)
+    return followLast ? statSync(real, OPTIONS) : lstatSync(real, OPTIONS)
   } catch (error) {
     // A ring of symlinks leads to nothing, as a dangling one does.
     if (isMissing(error) || systemErrorCode(error) === 'ELOOP') return undefined
@@ -26,12 +29,18 @@ export function statAt(path: string, locate: Locate, followLast: boolean): FileS
   }
 }
 
+const OPTIONS = { bigint: true, throwIfNoEntry: false } as const
+
 /** See Files.versions. */
 export function versionAt(path: string, locate: Locate): string {
-  const stat = statAt(path, locate, false)
+  const stat = lookAt(path, locate, false)
+  if (stat?.isSymbolicLink() !== true) return versionOf(stat)
+  return `${versionOf(stat)} ${versionOf(lookAt(path, locate, true))}`
+}
+
+function versionOf(stat: BigIntStats | undefined): string {
   if (stat === undefined) return 'none'
-  if (stat.kind !== 'symlink') return stat.version
-  return `${stat.version} ${statAt(path, locate, true)?.version ?? 'none'}`
+  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
 }
 
 function describe(stat: BigIntStats): FileStat {
@@ -42,7 +51,7 @@ function describe(stat: BigIntStats): FileStat {
     gid: Number(stat.gid),
     sizeBytes: Number(stat.size),
     links: Number(stat.nlink),
-    version: `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`,
+    version: versionOf(stat),
     // mtime can be set by anyone who owns the file; ctime moves with every change, and only then.
     changedAtMs: Number(stat.ctimeNs / 1_000_000n),
   }

@@ -6,7 +6,7 @@ import { sha256 } from '../../shared/digest.ts'
 import { OperationalError, describeError } from '../../shared/errors.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { FileStat, Files } from '../host.ts'
-import { createMemory } from '../remember.ts'
+import { createMemory } from '../../shared/remember.ts'
 import type { KeystoreFormat, SeenKeystore } from '../services/service.ts'
 import type { KeystoreReading } from './keystore/keystore.ts'
 

@@ -11,7 +11,7 @@ import type { Pkcs12Key } from '../../shared/pki/pkcs12.ts'
 import type { Pkcs12KeyEntry } from '../../shared/pki/pkcs12-reader.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { FileStat, Files } from '../host.ts'
-import { createMemory } from '../remember.ts'
+import { createMemory } from '../../shared/remember.ts'
 import type { StoreIntent } from '../services/service.ts'
 import type { KeystoreFile } from './keystore-file.ts'
 

@@ -3,6 +3,7 @@
 
 import { hash } from 'node:crypto'
 import { assert } from '../assert.ts'
+import { createMemory } from '../remember.ts'
 
 export interface RenewalInputs {
   readonly notBeforeMs: number
@@ -83,6 +84,10 @@ export function floorAtMs(inputs: RenewalInputs): number {
 
 // Serials of other CAs may be consecutive numbers; the hash spreads those too.
 function fractionOf(serial: string): number {
-  const digest = hash('sha256', serial.toLowerCase(), 'buffer')
-  return digest.readUIntBE(0, 6) / 2 ** 48
+  return fractions(serial, () => {
+    const digest = hash('sha256', serial.toLowerCase(), 'buffer')
+    return digest.readUIntBE(0, 6) / 2 ** 48
+  })
 }
+
+const fractions = createMemory<number>()

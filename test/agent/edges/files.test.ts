@@ -276,6 +276,39 @@ await t.test('below another root no symlink leads out of it', async t => {
   t.match(await files.stat('/'), { kind: 'directory' })
 })
 
+await t.test(
+  'paths that share a directory are found together where each is found alone',
+  async t => {
+    const { files, at } = tree(t, {
+      etc: { a: { f: 'one', sub: { f: 'below' } }, b: { f: 'two' } },
+    })
+    symlinkSync('/etc/a/sub', at('etc/b/sub'))
+    symlinkSync('../a', at('etc/b/up'))
+    const paths = [
+      '/',
+      '/..',
+      '/etc',
+      '/etc/',
+      '/etc/a/.',
+      '/etc/a/..',
+      '/etc/b/sub/f',
+      '/etc/b/sub/../f',
+    ]
+    paths.push(
+      '/etc/b/sub/..',
+      '/etc/b/up/sub/f',
+      '/etc/b/f/x',
+      '/etc//b/f',
+      '/../etc/b/f',
+      'etc/b/f',
+    )
+    const together = await files.versions([...paths, ...paths.toReversed()])
+    for (const path of paths)
+      t.equal(together.get(path), (await files.stat(path))?.version ?? 'none', path)
+    t.equal(new Set(together.values()).size, 7, 'root, etc, a, b/f, a/f, sub/f, and none')
+  },
+)
+
 await t.test('versions of many paths are those of each, behind symlinks as well', async t => {
   const { files, at } = tree(t, { etc: { a: { f: 'one' }, b: { f: 'two' } } })
   symlinkSync('a', at('etc/current'))
