@@ -17,9 +17,12 @@ import { measureInTurns } from './one-shot.ts'
 import { countWrites, measurePasses } from './passes.ts'
 import { comparePeers } from './peers.ts'
 import { buildPrograms, ENVIRONMENT } from './programs.ts'
+import { untilMachineRests } from './rest.ts'
 import { benchRollouts } from './rollout.ts'
 import { benchSimulation } from './simulation.ts'
 
+// One after the other: no two agents lie in memory alike.
+const AGENTS = 5
 const PASSES = 200
 const TRACED_PASSES = 20
 const ONE_SHOTS = 9
@@ -45,10 +48,12 @@ async function bench(): Promise<void> {
     printLoad('begin')
     const standalone = await convergeStandalone(dir, programs)
     ends.push(() => standalone.node.stop())
+    await untilMachineRests()
     await benchPasses(standalone)
     await benchOneShot(standalone)
     const daemon = await startDaemon(dir, programs)
     ends.push(() => daemon.stop())
+    await untilMachineRests()
     await benchMemory(daemon)
     await benchDrift(daemon)
     await benchController()
@@ -66,10 +71,15 @@ async function benchController(): Promise<void> {
 }
 
 async function benchPasses(standalone: Standalone): Promise<void> {
-  const { cpuMs, wallMs, spawned, childCpuMs, changes } = await measurePasses(standalone, PASSES)
-  if (spawned.length > 0 || childCpuMs > 0)
-    throw new Error(`a warm no-op pass started programs: ${spawned.join(', ')}`)
-  if (changes > 0) throw new Error(`a no-op pass planned ${changes} changes`)
+  const [cpuMs, wallMs]: [number[], number[]] = [[], []]
+  for (let i = 0; i < AGENTS; i++) {
+    const { spawned, childCpuMs, changes, ...took } = await measurePasses(standalone, PASSES)
+    if (spawned.length > 0 || childCpuMs > 0)
+      throw new Error(`a warm no-op pass started programs: ${spawned.join(', ')}`)
+    if (changes > 0) throw new Error(`a no-op pass planned ${changes} changes`)
+    cpuMs.push(...took.cpuMs)
+    wallMs.push(...took.wallMs)
+  }
   printMetric('agent.pass.noop.cpu_ms', median(cpuMs), 'ms', cpuMs.length)
   printMetric('agent.pass.noop.wall_ms', median(wallMs), 'ms', wallMs.length)
   const writes = await countWrites(standalone, TRACED_PASSES)
